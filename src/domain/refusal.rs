@@ -1,0 +1,133 @@
+//! Every way in which a rule says no. A refusal names what stands in the way, with the figures, and the
+//! way out. Each has one value of `ErrorReason` on the wire.
+
+use jiff::civil::Date;
+
+use crate::domain::currency::Currency;
+use crate::domain::ids::{AllocationId, EntryId, ObligationId, OrganizationId, PeriodId, ReservationId};
+use crate::domain::money::format_minor_units;
+use crate::domain::organization::OrganizationKind;
+use crate::domain::program::{CHILDREN_MAX, DEPTH_MAX, PERIODS_MAX, PeriodState, Purpose};
+use crate::domain::text::Code;
+use crate::error::Kind;
+
+/// Why a rule says no. Amounts are minor units.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the text of each variant is its documentation; fields are named in it")]
+pub enum Refusal {
+    #[error("period {0} does not exist")]
+    UnknownPeriod(PeriodId),
+    #[error("allocation {0} does not exist")]
+    UnknownAllocation(AllocationId),
+    #[error("reservation {0} does not exist")]
+    UnknownReservation(ReservationId),
+    #[error("obligation {0} does not exist")]
+    UnknownObligation(ObligationId),
+    #[error("entry {0} does not exist")]
+    UnknownEntry(EntryId),
+    #[error("organization {0} does not exist")]
+    UnknownOrganization(OrganizationId),
+    #[error("reservation {0} already exists; make a new id for a new reservation")]
+    ReservationTaken(ReservationId),
+    #[error("obligation {0} already exists; make a new id for a new obligation")]
+    ObligationTaken(ObligationId),
+    #[error("allocation {0} already exists; make a new id for a new allocation")]
+    AllocationTaken(AllocationId),
+    #[error("{kind} {id} is at revision {current}, not {expected}; read it again and decide anew")]
+    Stale { kind: Kind, id: String, expected: i64, current: i64 },
+    #[error("the code {code} is already used by another {kind}; choose another code")]
+    CodeTaken { kind: Kind, code: Code },
+    #[error(
+        "allocation {allocation} has {currency} {} available, not {}",
+        format_minor_units(*available, currency.exponent()),
+        format_minor_units(*requested, currency.exponent())
+    )]
+    InsufficientAvailable { allocation: AllocationId, available: i64, requested: i64, currency: Currency },
+    #[error("reservation {reservation} has {remaining} minor units left, not {requested}")]
+    InsufficientReserved { reservation: ReservationId, remaining: i64, requested: i64 },
+    #[error(
+        "obligation {obligation} has {remaining} minor units unpaid, not {requested}; an invoice may say \
+         in draw_from_available how much to take beyond it"
+    )]
+    InsufficientObligated { obligation: ObligationId, remaining: i64, requested: i64 },
+    #[error("obligation {obligation} has {remaining} minor units advanced, not {requested}")]
+    InsufficientAdvanced { obligation: ObligationId, remaining: i64, requested: i64 },
+    #[error("period {period} is expired and takes no {action}; use an open period")]
+    PeriodExpired { period: PeriodId, action: &'static str },
+    #[error("period {period} is closed and takes no {action}; book a correction in a later period")]
+    PeriodClosed { period: PeriodId, action: &'static str },
+    #[error("period {period} is {}; only an open period can expire", state.word())]
+    PeriodNotOpen { period: PeriodId, state: PeriodState },
+    #[error("period {period} is {}; only an expired period can be closed", state.word())]
+    PeriodNotExpired { period: PeriodId, state: PeriodState },
+    #[error(
+        "period {period} still has {reserved} reserved, {obligated} obligated and {advanced} advanced; \
+         release, deobligate, refund or expend it first"
+    )]
+    PeriodNotSettled {
+        period: PeriodId,
+        reserved: i64,
+        obligated: i64,
+        advanced: i64,
+        allocations: Vec<AllocationId>,
+    },
+    #[error("effective_on {effective_on} is outside period {period}, {first_day} to {last_day}")]
+    EffectiveOutsidePeriod { period: PeriodId, effective_on: Date, first_day: Date, last_day: Date },
+    #[error("allocation {allocation} has {child_count} children; only a leaf is spent from")]
+    NotALeaf { allocation: AllocationId, child_count: i32 },
+    #[error("allocation {0} is spent from and cannot get children; use a sibling")]
+    AllocationInUse(AllocationId),
+    #[error("the allocation would be {depth} levels below the root; {DEPTH_MAX} is the most")]
+    AllocationTooDeep { parent: AllocationId, depth: usize },
+    #[error("{what} is full: {max} is the most")]
+    LimitReached { what: &'static str, max: i64 },
+    #[error("allocation {0} is a root; authorize, increase, rescind or carry over instead")]
+    RootHasNoParent(AllocationId),
+    #[error("reservation {reservation} holds money of allocation {allocation}")]
+    ReservationElsewhere { reservation: ReservationId, allocation: AllocationId },
+    #[error(
+        "the authorization of period {period} changed at revision {authorization_revision}, after \
+         {base_revision}; read it again and decide anew"
+    )]
+    BaseChanged { period: PeriodId, base_revision: i64, authorization_revision: i64 },
+    #[error("{percent_ppm} ppm of {base} minor units round to nothing")]
+    IncreaseIsZero { period: PeriodId, base: i64, percent_ppm: i64 },
+    #[error("no child of root {0} has received anything to share by; use PUSH_DOWN_NONE")]
+    NothingToPushDown(AllocationId),
+    #[error("entry {entry} was reversed before, by entry {by}")]
+    AlreadyReversed { entry: EntryId, by: EntryId },
+    #[error("entry {0} is a reversal; post the entry anew instead")]
+    NotReversible(EntryId),
+    #[error("period {0} cannot carry money over to itself")]
+    SamePeriod(PeriodId),
+    #[error("allocation {0} would hold more than 63 bits of minor units")]
+    AmountTooLarge(AllocationId),
+    #[error("organization {organization} is of kind {kind}, not {required}")]
+    WrongOrganizationKind { organization: OrganizationId, kind: OrganizationKind, required: OrganizationKind },
+    #[error("a {} allocation cannot stand below a {} allocation", purpose.word(), parent.word())]
+    WrongPurpose { purpose: Purpose, parent: Purpose },
+    #[error("allocation {parent} is not of period {period}")]
+    OtherPeriod { parent: AllocationId, period: PeriodId },
+    #[error("revision {requested} does not exist yet; the journal is at {revision}")]
+    RevisionAhead { requested: i64, revision: i64 },
+    #[error("the token is of another history: a backup was restored; start from a snapshot")]
+    OtherEpoch { token_epoch: uuid::Uuid, feed_epoch: uuid::Uuid },
+}
+
+impl Refusal {
+    /// A tree that has too many children below one node.
+    #[must_use]
+    pub fn too_many_children() -> Self {
+        Self::LimitReached {
+            what: "the list of allocations below one allocation",
+            max: i64::from(CHILDREN_MAX),
+        }
+    }
+
+    /// A program that has too many periods.
+    #[must_use]
+    pub fn too_many_periods() -> Self {
+        let max = i64::try_from(PERIODS_MAX).unwrap_or(i64::MAX);
+        Self::LimitReached { what: "the list of periods of a program", max }
+    }
+}
