@@ -1,1 +1,2 @@
+//! The binary. Everything is in the library.
 fn main() {}

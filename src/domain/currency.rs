@@ -49,6 +49,9 @@ pub struct Currency {
 }
 
 impl Currency {
+    /// ISO 4217's code for "no currency": for entries that name no amount.
+    pub const NONE: Self = Self { code: *b"XXX", exponent: 0 };
+
     /// Reads a code in capitals.
     ///
     /// # Errors

@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 
+use crate::domain::currency::Currency;
 use crate::domain::ids::{
     AllocationId, EntryId, ObligationId, PeriodId, ProgramId, ReportId, ReservationId, TaskId,
 };
-use crate::domain::money::{Money, Percent};
+use crate::domain::money::{Amount, Money, Percent};
 use crate::domain::program::{Balance, Payee};
 use crate::domain::rate::Rate;
 use crate::domain::text::{Note, Reason, Source};
@@ -22,6 +23,8 @@ pub struct Entry {
     pub id: EntryId,
     /// The ledger.
     pub program: ProgramId,
+    /// The program's currency, in which every amount of the action is.
+    pub currency: Currency,
     /// When it happened.
     pub effective_on: Date,
     /// A remark.
@@ -40,7 +43,7 @@ pub enum Action {
         /// The period.
         period: PeriodId,
         /// How much.
-        amount: Money,
+        amount: Amount,
     },
     /// More of what was authorized.
     Increase(Increase),
@@ -49,7 +52,7 @@ pub enum Action {
         /// The period.
         period: PeriodId,
         /// How much.
-        amount: Money,
+        amount: Amount,
     },
     /// Available money brought into another period.
     CarryOver {
@@ -58,21 +61,21 @@ pub enum Action {
         /// The period that takes.
         to: PeriodId,
         /// How much.
-        amount: Money,
+        amount: Amount,
     },
     /// From the parent to the child.
     Allocate {
         /// The child.
         allocation: AllocationId,
         /// How much.
-        amount: Money,
+        amount: Amount,
     },
     /// From the child back to the parent.
     Deallocate {
         /// The child.
         allocation: AllocationId,
         /// How much.
-        amount: Money,
+        amount: Amount,
     },
     /// Hold available money.
     Reserve {
@@ -81,14 +84,14 @@ pub enum Action {
         /// The leaf.
         allocation: AllocationId,
         /// How much.
-        amount: Money,
+        amount: Amount,
     },
     /// Give held money back.
     Release {
         /// The hold.
         reservation: ReservationId,
         /// How much.
-        amount: Money,
+        amount: Amount,
     },
     /// Make a binding promise.
     Obligate {
@@ -97,7 +100,7 @@ pub enum Action {
         /// The leaf.
         allocation: AllocationId,
         /// How much.
-        amount: Money,
+        amount: Amount,
         /// The hold to take it from, if not from available.
         reservation: Option<ReservationId>,
         /// To whom.
@@ -108,21 +111,21 @@ pub enum Action {
         /// The promise.
         obligation: ObligationId,
         /// How much.
-        amount: Money,
+        amount: Amount,
     },
     /// Pay an advance.
     Disburse {
         /// The promise.
         obligation: ObligationId,
         /// How much.
-        amount: Money,
+        amount: Amount,
     },
     /// Take unspent advance back.
     Refund {
         /// The promise.
         obligation: ObligationId,
         /// How much.
-        amount: Money,
+        amount: Amount,
     },
     /// Book money as used.
     Expend(Expend),
@@ -218,7 +221,7 @@ pub struct Increase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IncreaseBy {
     /// An amount.
-    Amount(Money),
+    Amount(Amount),
     /// A share of the sum of the authorize entries.
     PercentOfOriginal(Percent),
     /// A share of the authorization at `base_revision`, which must be given.
@@ -240,9 +243,9 @@ pub struct Expend {
     /// Which bucket pays.
     pub source: ExpendSource,
     /// What is booked.
-    pub amount: Money,
+    pub amount: Amount,
     /// The part of `amount` that an invoice takes beyond its obligation. Below or equal to `amount`.
-    pub draw_from_available: Option<Money>,
+    pub draw_from_available: Option<Amount>,
     /// What it was used for.
     pub category: CostCategory,
     /// The task that it was used for.

@@ -142,7 +142,7 @@ impl Ledger {
         };
         let too_large = Refusal::AmountTooLarge(period.root);
         let added = match increase.by {
-            IncreaseBy::Amount(money) => money.amount.get(),
+            IncreaseBy::Amount(amount) => amount.get(),
             IncreaseBy::PercentOfOriginal(percent) => share(percent, period.original)?,
             IncreaseBy::PercentOfCurrent(percent) => share(percent, period.authorized)?,
         };

@@ -89,50 +89,50 @@ pub fn legs_of(ledger: &Ledger, entry: &Entry) -> Result<Legs, Refusal> {
     let root = |period: &PeriodId| ledger.period(*period).map(|found| Place::In(found.root, Available));
     match &entry.action {
         Action::Authorize { period, amount } => {
-            let mut legs = Legs::one(Place::Outside, root(period)?, amount.amount);
-            legs.original = Some((*period, amount.amount.get()));
+            let mut legs = Legs::one(Place::Outside, root(period)?, *amount);
+            legs.original = Some((*period, amount.get()));
             Ok(legs)
         }
         Action::Increase(increase) => increase_legs(ledger, increase),
-        Action::Rescind { period, amount } => Ok(Legs::one(root(period)?, Place::Outside, amount.amount)),
-        Action::CarryOver { from, to, amount } => Ok(Legs::one(root(from)?, root(to)?, amount.amount)),
+        Action::Rescind { period, amount } => Ok(Legs::one(root(period)?, Place::Outside, *amount)),
+        Action::CarryOver { from, to, amount } => Ok(Legs::one(root(from)?, root(to)?, *amount)),
         Action::Allocate { allocation, amount } => {
             let parent = ledger.parent(*allocation)?;
-            Ok(Legs::one(Place::In(parent, Available), Place::In(*allocation, Available), amount.amount))
+            Ok(Legs::one(Place::In(parent, Available), Place::In(*allocation, Available), *amount))
         }
         Action::Deallocate { allocation, amount } => {
             let parent = ledger.parent(*allocation)?;
-            Ok(Legs::one(Place::In(*allocation, Available), Place::In(parent, Available), amount.amount))
+            Ok(Legs::one(Place::In(*allocation, Available), Place::In(parent, Available), *amount))
         }
         Action::Reserve { reservation, allocation, amount } => {
-            let mut legs = within(*allocation, Available, Reserved, amount.amount);
-            legs.reservation = Some((*reservation, amount.amount.get()));
+            let mut legs = within(*allocation, Available, Reserved, *amount);
+            legs.reservation = Some((*reservation, amount.get()));
             Ok(legs)
         }
         Action::Release { reservation, amount } => {
             let held = ledger.reservation(*reservation)?;
-            let mut legs = within(held.allocation, Reserved, Available, amount.amount);
-            legs.reservation = Some((*reservation, -amount.amount.get()));
+            let mut legs = within(held.allocation, Reserved, Available, *amount);
+            legs.reservation = Some((*reservation, -amount.get()));
             Ok(legs)
         }
         Action::Obligate { obligation, allocation, amount, reservation, .. } => {
             let from = if reservation.is_some() { Reserved } else { Available };
-            let mut legs = within(*allocation, from, Obligated, amount.amount);
-            legs.reservation = reservation.map(|id| (id, -amount.amount.get()));
-            legs.obligation = Some(delta(*obligation, amount.amount, 1, 0, 0));
+            let mut legs = within(*allocation, from, Obligated, *amount);
+            legs.reservation = reservation.map(|id| (id, -amount.get()));
+            legs.obligation = Some(delta(*obligation, *amount, 1, 0, 0));
             Ok(legs)
         }
         Action::Deobligate { obligation, amount } => {
-            promise(ledger, *obligation, Obligated, Available, amount.amount, (-1, 0, 0))
+            promise(ledger, *obligation, Obligated, Available, *amount, (-1, 0, 0))
         }
         Action::Disburse { obligation, amount } => {
-            promise(ledger, *obligation, Obligated, Advanced, amount.amount, (-1, 1, 0))
+            promise(ledger, *obligation, Obligated, Advanced, *amount, (-1, 1, 0))
         }
         Action::Refund { obligation, amount } => {
-            promise(ledger, *obligation, Advanced, Obligated, amount.amount, (1, -1, 0))
+            promise(ledger, *obligation, Advanced, Obligated, *amount, (1, -1, 0))
         }
         Action::Expend(expend) => match expend.source {
-            ExpendSource::Available(leaf) => Ok(within(leaf, Available, Expended, expend.amount.amount)),
+            ExpendSource::Available(leaf) => Ok(within(leaf, Available, Expended, expend.amount)),
             ExpendSource::Obligated(id) => expend_legs(ledger.obligation(id)?, Obligated, expend),
             ExpendSource::Advanced(id) => expend_legs(ledger.obligation(id)?, Advanced, expend),
         },
@@ -169,8 +169,8 @@ fn promise(
 
 /// An invoice takes from its obligation, and from available what it says to draw beyond.
 fn expend_legs(obligation: &Obligation, from: Bucket, expend: &Expend) -> Result<Legs, Refusal> {
-    let total = expend.amount.amount.get();
-    let drawn = expend.draw_from_available.map_or(0, |draw| draw.amount.get());
+    let total = expend.amount.get();
+    let drawn = expend.draw_from_available.map_or(0, Amount::get);
     let leaf = obligation.allocation;
     let mut legs = Legs::default();
     for (bucket, part) in [(from, total - drawn), (Bucket::Available, drawn)] {

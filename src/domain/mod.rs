@@ -14,4 +14,5 @@ pub mod organization;
 pub mod program;
 pub mod rate;
 pub mod refusal;
+pub mod report;
 pub mod text;

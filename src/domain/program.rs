@@ -273,6 +273,8 @@ pub struct Allocation {
     pub balance: Balance,
     /// When it was recorded.
     pub created_at: Timestamp,
+    /// Revision at which it was recorded.
+    pub created_revision: i64,
     /// Revision at which its balance last changed.
     pub revision: i64,
 }

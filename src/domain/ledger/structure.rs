@@ -43,6 +43,7 @@ impl Ledger {
             child_count: 0,
             balance: Balance::default(),
             created_at,
+            created_revision: period.revision,
             revision: period.revision,
         };
         self.allocations.insert(root.id, root);

@@ -1,0 +1,81 @@
+//! The use cases: authorize, open a transaction, call the domain, call the store.
+//!
+//! Reading order: [`command`], [`writer`], [`funding`], then [`report`] and [`stream`]. Nothing here knows
+//! the wire: what must be encoded goes through [`codec::EventCodec`], which `rpc` fills in.
+
+pub mod batch;
+pub mod codec;
+pub mod command;
+pub mod feed;
+pub mod funding;
+pub mod funding_reads;
+pub mod organization;
+pub mod page;
+pub mod program_facts;
+pub mod readiness;
+pub mod report;
+pub mod seats;
+pub mod stream;
+pub mod token;
+pub mod verify;
+pub mod writer;
+
+use std::sync::Arc;
+
+use crate::app::codec::EventCodec;
+use crate::app::feed::Feed;
+use crate::app::program_facts::ProgramFacts;
+use crate::app::seats::Seats;
+use crate::app::token::Sealer;
+use crate::app::writer::Writer;
+use crate::clock::Clock;
+use crate::error::StartError;
+use crate::store::Store;
+
+/// Everything that use cases need. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) codec: EventCodec,
+    pub(crate) writer: Writer,
+    pub(crate) feed: Feed,
+    pub(crate) sealer: Sealer,
+    pub(crate) facts: ProgramFacts,
+    pub(crate) seats: Seats,
+}
+
+impl App {
+    /// Puts the parts together. Reads the feed's epoch and key, so the database must be there.
+    ///
+    /// # Errors
+    /// Fails when the database cannot be read.
+    pub async fn connect(store: Store, clock: Arc<dyn Clock>, codec: EventCodec) -> Result<Self, StartError> {
+        let told = |error| StartError::Refused(format!("cannot read the database: {error}"));
+        let row = crate::store::feed::get_feed(&store).await.map_err(told)?;
+        let feed = Feed::new(store.clone());
+        let writer = Writer::new(store.clone(), Arc::clone(&clock), codec, feed.clone());
+        Ok(Self {
+            facts: ProgramFacts::new(store.clone()),
+            sealer: Sealer::new(row.epoch, &row.token_key),
+            seats: Seats::default(),
+            store,
+            clock,
+            codec,
+            writer,
+            feed,
+        })
+    }
+
+    /// The feed, which the server polls and drains.
+    #[must_use]
+    pub const fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
+    /// The present, for checks of what a caller sends.
+    #[must_use]
+    pub fn now(&self) -> jiff::Timestamp {
+        self.clock.now()
+    }
+}

@@ -1,0 +1,20 @@
+//! How events become bytes. The wire types live in `rpc`, which may not be named here, so `rpc` hands these
+//! four functions over when the service is put together.
+
+use crate::app::command::{Command, Event};
+use crate::error::Error;
+use crate::store::journal::EventKind;
+
+/// The functions that know the wire.
+#[derive(Debug, Clone, Copy)]
+pub struct EventCodec {
+    /// Encodes an event, once: these bytes are stored, hashed and streamed.
+    pub encode: fn(&Event) -> Vec<u8>,
+    /// Reads stored bytes back.
+    pub decode: fn(EventKind, &[u8]) -> Result<Event, Error>,
+    /// First half of the SHA-256 of the typed request.
+    pub digest: fn(&Command) -> [u8; 16],
+    /// Path of the first field in which a request differs from the one that made a stored event; none when
+    /// they are the same.
+    pub differs: fn(EventKind, &[u8], &Command) -> Option<String>,
+}

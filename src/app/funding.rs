@@ -1,0 +1,203 @@
+//! Use cases of programs, periods, allocations and the ledger.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::app::batch::{load_for, posted};
+use crate::app::codec::EventCodec;
+use crate::app::command::{ChangePeriod, Command, Event};
+use crate::app::organization::unexpected;
+use crate::app::writer::{Submission, Written};
+use crate::domain::caller::{Caller, Role};
+use crate::domain::entry::{Entry, PostedEntry};
+use crate::domain::ids::{OrganizationId, ProgramId};
+use crate::domain::ledger::{Ledger, recorded_at};
+use crate::domain::organization::OrganizationKind;
+use crate::domain::program::{Allocation, Period, Program};
+use crate::domain::refusal::Refusal;
+use crate::error::{Error, Kind};
+use crate::store::Connection;
+use crate::store::journal::{find_answered, find_heads};
+use crate::store::organization::{find_known_organizations, find_organization};
+
+impl App {
+    /// Records a program. Its funder and office must exist and be of the right kind.
+    ///
+    /// # Errors
+    /// Refuses an organization of another kind, and a code that is taken.
+    pub async fn create_program(&self, caller: &Caller, new: Program) -> Result<(Program, i64), Error> {
+        // A coordinator runs programs of its own office only.
+        if caller.role() == Role::Coordinator && caller.organization_id() != Some(new.office.uuid()) {
+            return Err(Error::Forbidden);
+        }
+        self.expect_kind(new.funder, OrganizationKind::Funder).await?;
+        self.expect_kind(new.office, OrganizationKind::Office).await?;
+        match self.writer.write_one(Command::CreateProgram(new), caller.subject()).await? {
+            Written { revision, event: Event::Program(program) } => Ok((program, revision)),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn expect_kind(&self, id: OrganizationId, required: OrganizationKind) -> Result<(), Error> {
+        let found = find_organization(self.store.pool(), id).await?;
+        let kind = found.ok_or_else(|| Error::not_found(Kind::Organization, id))?.kind;
+        if kind == required {
+            return Ok(());
+        }
+        Err(Refusal::WrongOrganizationKind { organization: id, kind, required }.into())
+    }
+
+    /// The facts of a program that the caller may see.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none for this caller.
+    pub async fn program(&self, caller: &Caller, id: ProgramId) -> Result<Arc<Program>, Error> {
+        self.facts.get(caller, id).await
+    }
+
+    /// Opens a period with its root.
+    ///
+    /// # Errors
+    /// Refuses a code that is taken.
+    pub async fn open_period(&self, caller: &Caller, new: Period) -> Result<(Period, i64), Error> {
+        self.program(caller, new.program).await?;
+        self.write_period(caller, Command::OpenPeriod(new)).await
+    }
+
+    /// Expires or closes a period.
+    ///
+    /// # Errors
+    /// Refuses a stale caller, a step out of order, and closing what is not settled.
+    pub async fn change_period(&self, caller: &Caller, change: ChangePeriod) -> Result<(Period, i64), Error> {
+        self.program(caller, change.program).await?;
+        self.write_period(caller, Command::ChangePeriod(change)).await
+    }
+
+    async fn write_period(&self, caller: &Caller, command: Command) -> Result<(Period, i64), Error> {
+        match self.writer.write_one(command, caller.subject()).await? {
+            Written { revision, event: Event::Period(period) } => Ok((period, revision)),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Adds an allocation below another.
+    ///
+    /// # Errors
+    /// Refuses what does not fit the tree.
+    pub async fn create_allocation(
+        &self,
+        caller: &Caller,
+        new: Allocation,
+    ) -> Result<(Allocation, i64), Error> {
+        self.program(caller, new.program).await?;
+        if let Some(recipient) = new.recipient {
+            self.expect_known(recipient).await?;
+        }
+        match self.writer.write_one(Command::CreateAllocation(new), caller.subject()).await? {
+            Written { revision, event: Event::Allocation(allocation) } => Ok((allocation, revision)),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn expect_known(&self, id: OrganizationId) -> Result<(), Error> {
+        let known = find_known_organizations(self.store.pool(), &[id.uuid()]).await?;
+        if known.is_empty() { Err(Error::not_found(Kind::Organization, id)) } else { Ok(()) }
+    }
+
+    /// Books one entry.
+    ///
+    /// # Errors
+    /// Why it was refused.
+    pub async fn post_entry(&self, caller: &Caller, entry: Entry) -> Result<PostedEntry, Error> {
+        let mut outcomes = self.post_entries(caller, vec![entry]).await;
+        outcomes.pop().unwrap_or_else(|| Err(Error::bug("a posting without an outcome")))
+    }
+
+    /// Books entries in order, each accepted or refused alone. There is one outcome for each.
+    pub async fn post_entries(
+        &self,
+        caller: &Caller,
+        entries: Vec<Entry>,
+    ) -> Vec<Result<PostedEntry, Error>> {
+        let mut allowed = Vec::with_capacity(entries.len());
+        for entry in &entries {
+            allowed.push(self.may_post(caller, entry).await);
+        }
+        let sent = entries.into_iter().zip(&allowed).filter(|(_, verdict)| verdict.is_ok());
+        let submissions = sent.map(|(entry, _)| Submission {
+            command: Command::PostEntry(entry),
+            by: caller.subject().to_owned(),
+        });
+        let mut done = self.writer.write(submissions.collect()).await.into_iter();
+        let outcome = |verdict: Result<(), Error>| {
+            verdict?;
+            match done.next() {
+                Some(Ok(Written { event: Event::Entry(posted), .. })) => Ok(posted),
+                Some(Ok(other)) => Err(unexpected(&other)),
+                Some(Err(error)) => Err(error),
+                None => Err(Error::bug("a posting without an outcome")),
+            }
+        };
+        allowed.into_iter().map(outcome).collect()
+    }
+
+    /// A caller posts to its own programs; a coordinator spends, and only a funder changes what was
+    /// authorized.
+    async fn may_post(&self, caller: &Caller, entry: &Entry) -> Result<(), Error> {
+        self.program(caller, entry.program).await?;
+        let allowed = match caller.role() {
+            Role::Admin => true,
+            Role::Funder => entry.action.changes_authorization(),
+            Role::Coordinator => !entry.action.changes_authorization(),
+            Role::Field | Role::Auditor => false,
+        };
+        if allowed { Ok(()) } else { Err(Error::Forbidden) }
+    }
+
+    /// What booking an entry would do now. Nothing is changed.
+    ///
+    /// # Errors
+    /// Why it would be refused.
+    pub async fn preview_entry(&self, caller: &Caller, entry: Entry) -> Result<PostedEntry, Error> {
+        self.may_post(caller, &entry).await?;
+        let (codec, now, by) = (self.codec, self.clock.now(), caller.subject().to_owned());
+        let previewed = self.store.snapshot(move |conn| {
+            let (entry, by) = (entry.clone(), by.clone());
+            Box::pin(async move {
+                let program = entry.program;
+                let heads = find_heads(&mut *conn, &[program.uuid()]).await?;
+                let head = *heads.first().ok_or_else(|| Error::not_found(Kind::Program, program))?;
+                if let Some(first) = first_answer(&mut *conn, codec, &entry).await? {
+                    return Ok(first);
+                }
+                let mut ledger = Ledger::new(entry.currency);
+                let command = Command::PostEntry(entry.clone());
+                load_for(conn, codec, program, &mut ledger, &[&command]).await?;
+                let effect = ledger.apply(entry, head.revision + 1)?;
+                Ok(posted(&ledger, effect, head.revision, recorded_at(now, head.recorded_at), &by))
+            })
+        });
+        previewed.await
+    }
+}
+
+/// What an entry that was booked before was answered.
+async fn first_answer(
+    conn: &mut Connection,
+    codec: EventCodec,
+    entry: &Entry,
+) -> Result<Option<PostedEntry>, Error> {
+    let ids: [Uuid; 1] = [entry.id.uuid()];
+    let known = find_answered(conn, entry.program.scope(), &ids).await?;
+    let Some(answered) = known.into_iter().next() else { return Ok(None) };
+    let command = Command::PostEntry(entry.clone());
+    if let Some(differs) = (codec.differs)(answered.event.kind, &answered.event.payload, &command) {
+        return Err(Error::AlreadyExists { kind: Kind::Entry, id: entry.id.to_string(), differs });
+    }
+    match (codec.decode)(answered.event.kind, &answered.event.payload)? {
+        Event::Entry(posted) => Ok(Some(posted)),
+        other => Err(Error::bug(format!("an entry's id is of an event of kind {:?}", other.kind()))),
+    }
+}

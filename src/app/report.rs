@@ -1,0 +1,216 @@
+//! Budget reports, of now or of any past revision.
+//!
+//! A past report starts from the present rows. A row that has not changed since is the answer; for the
+//! others the journal is read backwards from the asked-for revision, since every entry carries the balances
+//! after it. So a report of last week costs what happened to those rows, not the whole history.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use crate::app::App;
+use crate::app::codec::EventCodec;
+use crate::app::command::Event;
+use crate::domain::caller::Caller;
+use crate::domain::ids::{AllocationId, PeriodId, ProgramId, ScopeId};
+use crate::domain::program::{Allocation, Balance};
+use crate::domain::refusal::Refusal;
+use crate::domain::report::{BudgetReport, Totals};
+use crate::error::{Error, Kind};
+use crate::store::Connection;
+use crate::store::funding::{find_allocation, list_periods};
+use crate::store::journal::{EventKind, find_heads, find_recorded_at, list_events_back};
+use crate::store::report::{ReportScope, list_report_rows};
+
+/// The most allocations in the scope of one report.
+const ROWS_MAX: i64 = 50_000;
+/// Journal rows that are read at a time, going back.
+const BACK_PAGE: i64 = 500;
+
+/// Which moment a report shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AsOf {
+    /// Now.
+    Latest,
+    /// This revision, from 1.
+    Revision(i64),
+    /// What was recorded by the end of this day, UTC.
+    Day(Date),
+}
+
+/// What to report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReportQuery {
+    /// The program.
+    pub program: ProgramId,
+    /// Only this period.
+    pub period: Option<PeriodId>,
+    /// Only this allocation and what is below it.
+    pub allocation: Option<AllocationId>,
+}
+
+/// Rows of one revision, before they are cut to a depth.
+#[derive(Debug, Clone)]
+pub(crate) struct Reading {
+    /// The revision.
+    pub revision: i64,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
+    /// Every row of the scope.
+    pub rows: Vec<Allocation>,
+}
+
+impl App {
+    /// Reports where the money is.
+    ///
+    /// # Errors
+    /// `NotFound` for what the caller may not see; a refusal for a revision that does not exist yet.
+    pub async fn get_budget_report(
+        &self,
+        caller: &Caller,
+        query: ReportQuery,
+        as_of: AsOf,
+        max_depth: Option<usize>,
+        min_revision: i64,
+    ) -> Result<BudgetReport, Error> {
+        let program = self.program(caller, query.program).await?;
+        self.feed.reach(query.program.scope(), min_revision).await?;
+        let codec = self.codec;
+        let (scope, reading) = self
+            .store
+            .snapshot(move |conn| {
+                Box::pin(async move {
+                    let scope = resolve(&mut *conn, query).await?;
+                    let reading = read(conn, codec, &scope, as_of).await?;
+                    Ok((scope, reading))
+                })
+            })
+            .await?;
+        let top_len = scope.top.len().max(1);
+        let totals = totals(&reading.rows, top_len)?;
+        let mut rows = reading.rows;
+        rows.retain(|row| max_depth.is_none_or(|depth| row.path.len() <= top_len + depth));
+        Ok(BudgetReport {
+            program: query.program,
+            period: query.period,
+            revision: reading.revision,
+            as_of: reading.recorded_at,
+            currency: program.currency,
+            rows,
+            totals,
+        })
+    }
+}
+
+/// Sums the rows of a scope.
+pub(crate) fn totals(rows: &[Allocation], top_len: usize) -> Result<Totals, Error> {
+    let too_large = || rows.first().map(|row| Refusal::AmountTooLarge(row.id));
+    match (Totals::of(rows, top_len), too_large()) {
+        (Some(totals), _) => Ok(totals),
+        (None, Some(refusal)) => Err(refusal.into()),
+        (None, None) => Err(Error::bug("no rows have a sum that is too large")),
+    }
+}
+
+/// Checks that period and allocation exist and belong together.
+pub(crate) async fn resolve(conn: &mut Connection, query: ReportQuery) -> Result<ReportScope, Error> {
+    let mut scope = ReportScope { program: query.program, period: query.period, top: Vec::new() };
+    if let Some(id) = query.period {
+        let periods = list_periods(&mut *conn, query.program).await?;
+        if !periods.iter().any(|period| period.id == id) {
+            return Err(Error::not_found(Kind::Period, id));
+        }
+    }
+    if let Some(id) = query.allocation {
+        let found = find_allocation(&mut *conn, query.program, id).await?;
+        let top = found.filter(|top| query.period.is_none_or(|period| top.period == period));
+        let top = top.ok_or_else(|| Error::not_found(Kind::Allocation, id))?;
+        scope.period = Some(top.period);
+        scope.top = top.path;
+    }
+    Ok(scope)
+}
+
+/// Reads the rows of a scope as of a moment. The connection must be in one snapshot.
+pub(crate) async fn read(
+    conn: &mut Connection,
+    codec: EventCodec,
+    scope: &ReportScope,
+    as_of: AsOf,
+) -> Result<Reading, Error> {
+    let program = scope.program;
+    let heads = find_heads(&mut *conn, &[program.uuid()]).await?;
+    let head = *heads.first().ok_or_else(|| Error::not_found(Kind::Program, program))?;
+    let revision = match as_of {
+        AsOf::Latest => head.revision,
+        AsOf::Revision(requested) if head.revision < requested => {
+            return Err(Refusal::RevisionAhead { requested, revision: head.revision }.into());
+        }
+        AsOf::Revision(requested) => requested,
+        AsOf::Day(day) => last_revision_of(&mut *conn, program.scope(), head.revision, day).await?,
+    };
+    let recorded_at = find_recorded_at(&mut *conn, program.scope(), revision).await?;
+    let mut rows = list_report_rows(&mut *conn, scope, ROWS_MAX + 1).await?;
+    if ROWS_MAX < i64::try_from(rows.len()).unwrap_or(i64::MAX) {
+        let what = "the scope of a report; ask for one period or one allocation; its list of allocations";
+        return Err(Refusal::LimitReached { what, max: ROWS_MAX }.into());
+    }
+    if revision < head.revision {
+        rows.retain(|row| row.created_revision <= revision);
+        turn_back(conn, codec, program.scope(), revision, &mut rows).await?;
+    }
+    Ok(Reading { revision, recorded_at: recorded_at.unwrap_or(head.recorded_at), rows })
+}
+
+/// The last revision that was recorded by the end of a day, UTC; 0 when there is none. Times never go back
+/// in a journal, so halving finds it.
+async fn last_revision_of(conn: &mut Connection, scope: ScopeId, head: i64, day: Date) -> Result<i64, Error> {
+    let next_day = day.tomorrow().and_then(|next| next.to_zoned(TimeZone::UTC));
+    let end = next_day.map(|zoned| zoned.timestamp()).unwrap_or(Timestamp::MAX);
+    let (mut before, mut after) = (0, head + 1);
+    while 1 < after - before {
+        let middle = before + (after - before) / 2;
+        let recorded = find_recorded_at(&mut *conn, scope, middle).await?;
+        let recorded = recorded.ok_or_else(|| Error::bug(format!("revision {middle} is missing")))?;
+        if recorded < end { before = middle } else { after = middle }
+    }
+    Ok(before)
+}
+
+/// Gives rows that changed after a revision the balance that they had at it.
+async fn turn_back(
+    conn: &mut Connection,
+    codec: EventCodec,
+    scope: ScopeId,
+    revision: i64,
+    rows: &mut [Allocation],
+) -> Result<(), Error> {
+    let mut changed: HashMap<AllocationId, &mut Allocation> =
+        rows.iter_mut().filter(|row| revision < row.revision).map(|row| (row.id, row)).collect();
+    for row in changed.values_mut() {
+        // What no earlier entry touched had nothing.
+        row.balance = Balance::default();
+        row.revision = row.created_revision;
+    }
+    let mut up_to = revision;
+    while let Some(oldest) = changed.values().map(|row| row.created_revision).min() {
+        if up_to <= oldest {
+            break;
+        }
+        let events = list_events_back(&mut *conn, scope, up_to, BACK_PAGE).await?;
+        let Some(last) = events.last() else { break };
+        up_to = last.revision - 1;
+        for event in events.iter().filter(|event| event.kind == EventKind::EntryPosted) {
+            let Event::Entry(posted) = (codec.decode)(event.kind, &event.payload)? else { continue };
+            for (id, balance) in posted.balances {
+                if let Some(row) = changed.remove(&id) {
+                    row.balance = balance;
+                    row.revision = event.revision;
+                }
+            }
+        }
+    }
+    Ok(())
+}

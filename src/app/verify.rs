@@ -1,0 +1,172 @@
+//! `VerifyLedger`: replays a program's journal through the same pure rules that wrote it, and compares what
+//! comes out with what is stored.
+//!
+//! The journal is append-only, so it is paged without a transaction. Only the end, where the rows are
+//! compared, is one snapshot: what was appended meanwhile is replayed first.
+
+mod replay;
+
+use tokio::sync::mpsc;
+
+use crate::app::App;
+use crate::domain::caller::Caller;
+use crate::domain::ids::ProgramId;
+use crate::domain::ledger::Ledger;
+use crate::error::{Error, Kind};
+use crate::store::audit::{Finding, INVARIANTS, run_audit};
+use crate::store::journal::{Event as Stored, find_heads, list_events};
+use crate::store::ledger::{list_reversals, load_whole_ledger};
+
+use replay::Replay;
+
+/// Journal rows that are read at a time.
+const PAGE: i64 = 1_000;
+/// Messages that wait for a slow reader.
+const QUEUE_LEN: usize = 4;
+
+/// A message of the verification.
+#[derive(Debug)]
+pub enum Verification {
+    /// How far the replay is.
+    Progress {
+        /// Up to here.
+        revision: i64,
+        /// Where the journal was when the call began.
+        head_revision: i64,
+    },
+    /// The last message.
+    Verdict(Verdict),
+}
+
+/// The outcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// Of the journal that was compared.
+    pub revision: i64,
+    /// Journal rows read.
+    pub events_read: i64,
+    /// Ledger entries among them.
+    pub entries_read: i64,
+    /// Every invariant with what breaks it.
+    pub invariants: Vec<Invariant>,
+    /// The first thing that does not fit.
+    pub first_difference: Option<String>,
+}
+
+impl Verdict {
+    /// Whether nothing breaks any invariant.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.invariants.iter().all(|invariant| invariant.differences == 0)
+    }
+}
+
+/// The outcome for one invariant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invariant {
+    /// Its name.
+    pub name: &'static str,
+    /// What it says.
+    pub meaning: &'static str,
+    /// How many things break it.
+    pub differences: i64,
+}
+
+/// What the snapshot at the end shows.
+struct End {
+    tail: Vec<Stored>,
+    stored: Ledger,
+    reversals: Vec<(crate::domain::ids::EntryId, crate::domain::ids::EntryId)>,
+    findings: Vec<Finding>,
+}
+
+impl App {
+    /// Verifies a program's ledger. The answers come through the channel; the last is the verdict, unless
+    /// the database fails on the way.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such program for this caller.
+    pub async fn verify_ledger(
+        &self,
+        caller: &Caller,
+        id: ProgramId,
+    ) -> Result<mpsc::Receiver<Result<Verification, Error>>, Error> {
+        let program = self.program(caller, id).await?;
+        let heads = find_heads(self.store.pool(), &[id.uuid()]).await?;
+        let head = heads.first().ok_or_else(|| Error::not_found(Kind::Program, id))?.revision;
+        let (sender, receiver) = mpsc::channel(QUEUE_LEN);
+        let (app, replay) = (self.clone(), Replay::new(self.codec, program.currency));
+        tokio::spawn(async move {
+            let last = match app.verify(id, head, replay, &sender).await {
+                Ok(verdict) => Ok(Verification::Verdict(verdict)),
+                Err(error) => Err(error),
+            };
+            if sender.send(last).await.is_err() {
+                tracing::debug!("a verification ended without its reader");
+            }
+        });
+        Ok(receiver)
+    }
+
+    async fn verify(
+        &self,
+        program: ProgramId,
+        head_revision: i64,
+        mut replay: Replay,
+        sender: &mpsc::Sender<Result<Verification, Error>>,
+    ) -> Result<Verdict, Error> {
+        loop {
+            let events = list_events(self.store.pool(), program.scope(), replay.revision(), PAGE).await?;
+            let Some(last) = events.last().map(|event| event.revision) else { break };
+            for event in events {
+                replay.take(event);
+            }
+            let progress = Verification::Progress { revision: last, head_revision };
+            let reader_left = sender.send(Ok(progress)).await.is_err();
+            if reader_left || head_revision <= last {
+                break;
+            }
+        }
+        let end = self.read_end(program, replay.revision(), replay.currency()).await?;
+        for event in end.tail {
+            replay.take(event);
+        }
+        replay.compare(&end.stored, &end.reversals);
+        Ok(verdict(replay, &end.findings))
+    }
+
+    async fn read_end(
+        &self,
+        program: ProgramId,
+        after: i64,
+        currency: crate::domain::currency::Currency,
+    ) -> Result<End, Error> {
+        let snapshot = self.store.snapshot(move |conn| {
+            Box::pin(async move {
+                let tail = list_events(&mut *conn, program.scope(), after, i64::MAX).await?;
+                let mut stored = Ledger::new(currency);
+                load_whole_ledger(&mut *conn, program, &mut stored).await?;
+                let reversals = list_reversals(&mut *conn, program, None).await?;
+                let findings = run_audit(&mut *conn, Some(program)).await?;
+                Ok(End { tail, stored, reversals, findings })
+            })
+        });
+        snapshot.await
+    }
+}
+
+fn verdict(replay: Replay, findings: &[Finding]) -> Verdict {
+    let (revision, events_read, entries_read) = replay.counts();
+    let (mut invariants, mut first_difference) = replay.outcome();
+    for (name, meaning) in INVARIANTS {
+        let broken = findings.iter().filter(|finding| finding.invariant == name);
+        let differences = i64::try_from(broken.count()).unwrap_or(i64::MAX);
+        invariants.push(Invariant { name, meaning, differences });
+    }
+    if first_difference.is_none() {
+        first_difference = findings
+            .first()
+            .map(|finding| format!("{} at {}: {}", finding.invariant, finding.object_id, finding.detail));
+    }
+    Verdict { revision, events_read, entries_read, invariants, first_difference }
+}

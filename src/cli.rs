@@ -1,0 +1,3 @@
+//! cli
+pub mod signing_key;
+pub mod token;

@@ -1,0 +1,146 @@
+//! `BudgetReportService`.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::{Request, Response, Status};
+
+use crate::app::App;
+use crate::app::report::{AsOf, ReportQuery};
+use crate::app::stream::{Delivery, Start, StreamQuery};
+use crate::domain::ids::{AllocationId, PeriodId, ProgramId};
+use crate::error::Error;
+use crate::rpc::convert::report::{budget_report, profile, stream_message};
+use crate::rpc::pb::budget_report_service_server::BudgetReportService;
+use crate::rpc::read::Reader;
+use crate::rpc::{caller, pb};
+
+/// The longest silence of a stream, when the caller does not say.
+const PROGRESS_DEFAULT: Duration = Duration::from_secs(15);
+/// What the caller may say, in seconds.
+const PROGRESS_SECONDS: std::ops::RangeInclusive<i64> = 1..=60;
+/// The longest pause between two reports, in seconds.
+const UPDATE_SECONDS_MAX: i64 = 60;
+
+/// Answers the calls of `BudgetReportService`.
+#[derive(Clone)]
+pub struct BudgetReportRpc {
+    /// The use cases.
+    pub app: App,
+}
+
+#[tonic::async_trait]
+impl BudgetReportService for BudgetReportRpc {
+    async fn get_budget_report(
+        &self,
+        request: Request<pb::GetBudgetReportRequest>,
+    ) -> Result<Response<pb::GetBudgetReportResponse>, Status> {
+        let caller = caller(&request)?;
+        let sent = request.into_inner();
+        let mut reader = Reader::default();
+        let query = read_query(&mut reader, [&sent.program_id, &sent.period_id, &sent.allocation_id]);
+        let as_of = read_as_of(&mut reader, sent.as_of);
+        let depth = reader.depth("max_depth", sent.max_depth);
+        let words = reader.choice("profile", sent.profile, |words| Some(profile(words)));
+        let min_revision = reader.revision("min_revision", sent.min_revision);
+        let all = query.zip(as_of).zip(depth.zip(words)).zip(min_revision);
+        let (((query, as_of), (depth, words)), min_revision) = reader.finish(all)?;
+        let depth = depth.and_then(|depth| usize::try_from(depth).ok());
+        let report = self.app.get_budget_report(&caller, query, as_of, depth, min_revision).await?;
+        let report = Some(budget_report(&report, words));
+        Ok(Response::new(pb::GetBudgetReportResponse { report }))
+    }
+
+    type StreamBudgetReportStream =
+        Pin<Box<dyn Stream<Item = Result<pb::StreamBudgetReportResponse, Status>> + Send>>;
+
+    async fn stream_budget_report(
+        &self,
+        request: Request<pb::StreamBudgetReportRequest>,
+    ) -> Result<Response<Self::StreamBudgetReportStream>, Status> {
+        let caller = caller(&request)?;
+        let query = read_stream(request.into_inner())?;
+        let messages = self.app.stream_budget_report(&caller, query).await?;
+        let answers = ReceiverStream::new(messages).map(|message| Ok(stream_message(message)));
+        Ok(Response::new(Box::pin(answers)))
+    }
+}
+
+fn read_query(reader: &mut Reader, [program, period, allocation]: [&str; 3]) -> Option<ReportQuery> {
+    let program = reader.id("program_id", program, ProgramId::new);
+    let period = reader.optional_id("period_id", period, PeriodId::new);
+    let allocation = reader.optional_id("allocation_id", allocation, AllocationId::new);
+    Some(ReportQuery { program: program?, period: period?, allocation: allocation? })
+}
+
+fn read_as_of(reader: &mut Reader, sent: Option<pb::get_budget_report_request::AsOf>) -> Option<AsOf> {
+    use pb::get_budget_report_request::AsOf as Sent;
+    match sent {
+        None => Some(AsOf::Latest),
+        Some(Sent::AsOfRevision(revision)) if revision < 1 => {
+            reader.bad("as_of_revision", format!("is {revision}; revisions begin at 1"));
+            None
+        }
+        Some(Sent::AsOfRevision(revision)) => Some(AsOf::Revision(revision)),
+        Some(Sent::AsOfDate(day)) => reader.date("as_of_date", Some(day)).map(AsOf::Day),
+    }
+}
+
+fn read_stream(sent: pb::StreamBudgetReportRequest) -> Result<StreamQuery, Error> {
+    use pb::stream_budget_report_request::Start as Sent;
+    let mut reader = Reader::default();
+    let report = read_query(&mut reader, [&sent.program_id, &sent.period_id, &sent.allocation_id]);
+    let delivery = reader.choice("delivery", sent.delivery, |delivery| match delivery {
+        pb::Delivery::Unspecified => None,
+        pb::Delivery::State => Some(Delivery::State),
+        pb::Delivery::Entries => Some(Delivery::Entries),
+    });
+    let start = match sent.start {
+        None | Some(Sent::Latest(_)) => Some(Start::Latest),
+        Some(Sent::ResumeToken(token)) => Some(Start::Resume(token)),
+        Some(Sent::AfterRevision(revision)) => reader.revision("after_revision", revision).map(Start::After),
+    };
+    let until = match sent.until_revision {
+        None => Some(None),
+        Some(revision) => reader.revision("until_revision", revision).map(Some),
+    };
+    let progress = read_span(&mut reader, "progress_interval", sent.progress_interval, PROGRESS_SECONDS);
+    let updates = 0..=UPDATE_SECONDS_MAX;
+    let update = read_span(&mut reader, "min_update_interval", sent.min_update_interval, updates);
+    if delivery == Some(Delivery::Entries) && sent.min_update_interval.is_some() {
+        reader.bad("min_update_interval", "is given, but ENTRIES delivery never skips; leave it out");
+    }
+    let all = report.zip(delivery).zip(start).zip(until).zip(progress.zip(update));
+    let ((((report, delivery), start), until), (progress, update)) = reader.finish(all)?;
+    Ok(StreamQuery {
+        report,
+        delivery,
+        start,
+        until,
+        progress_interval: progress.unwrap_or(PROGRESS_DEFAULT),
+        min_update_interval: update.unwrap_or_default(),
+    })
+}
+
+/// A span of whole seconds and nanoseconds within bounds: `Some(None)` is absent, `None` is bad.
+#[expect(clippy::option_option, reason = "absent and bad are different things")]
+fn read_span(
+    reader: &mut Reader,
+    field: &str,
+    sent: Option<prost_types::Duration>,
+    seconds: std::ops::RangeInclusive<i64>,
+) -> Option<Option<Duration>> {
+    let Some(sent) = sent else { return Some(None) };
+    let span = Duration::try_from(sent).ok();
+    let (low, high) = (*seconds.start(), *seconds.end());
+    let bounds = [low, high].map(|bound| Duration::from_secs(bound.unsigned_abs()));
+    match span {
+        Some(span) if bounds[0] <= span && span <= bounds[1] => Some(Some(span)),
+        _ => {
+            reader.bad(field, format!("is {}.{:09} s; give {low} to {high} s", sent.seconds, sent.nanos));
+            None
+        }
+    }
+}

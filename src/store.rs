@@ -1,0 +1,217 @@
+//! SQL, and nothing but SQL: no rules, no wire types. Functions take the connection of the caller's
+//! transaction, so that what belongs together is one transaction; [`Store`] opens those.
+//!
+//! Statement texts begin with `-- area.verb`, which shows in `pg_stat_statements` and in logs.
+
+pub mod audit;
+pub mod embedded;
+pub mod feed;
+pub mod funding;
+pub mod journal;
+pub mod ledger;
+pub mod migrate;
+pub mod organization;
+pub mod report;
+pub mod rows;
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{PgConnection, PgPool};
+use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
+
+use crate::error::{Away, Error};
+
+/// How often a transaction is tried when it loses to a concurrent one.
+const TRIES_MAX: u32 = 5;
+/// Pause after the first lost try; it grows with each.
+const RETRY_PAUSE: Duration = Duration::from_millis(5);
+/// How long a call waits for a free connection before it is refused.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// Server-side limits of every session, in milliseconds: a lost client must not hold locks.
+const SESSION_SETTINGS: [(&str, &str); 4] = [
+    ("idle_in_transaction_session_timeout", "10000"),
+    ("lock_timeout", "5000"),
+    ("statement_timeout", "30000"),
+    // A plan made for an empty table must not stay when it has grown.
+    ("plan_cache_mode", "force_custom_plan"),
+];
+
+/// The connection of a transaction. Use cases pass it on to the functions of this layer.
+pub type Connection = PgConnection;
+
+/// What a transaction body answers.
+pub type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'c>>;
+
+/// The database.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: PgPool,
+    /// Work that must be finished before the pool is closed.
+    tasks: TaskTracker,
+}
+
+impl Store {
+    /// Reads a connection URL.
+    ///
+    /// # Errors
+    /// Says what is wrong, without the URL, which holds a password.
+    pub fn parse_url(url: &str) -> Result<PgConnectOptions, String> {
+        let known = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+        if !known {
+            return Err("does not begin with postgres:// or postgresql://".to_owned());
+        }
+        url.parse().map_err(|_| "is not a PostgreSQL URL such as postgres://user@host:5432/name".to_owned())
+    }
+
+    /// Makes a pool that connects when it is first used.
+    #[must_use]
+    pub fn new(options: PgConnectOptions, connections_max: u32) -> Self {
+        let options = options.application_name("safelane").options(SESSION_SETTINGS);
+        let pool = PgPoolOptions::new()
+            .max_connections(connections_max)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_lazy_with(options);
+        Self { pool, tasks: TaskTracker::new() }
+    }
+
+    /// Runs `body` in a transaction and commits. The body may run several times, when the transaction loses
+    /// to a concurrent one.
+    ///
+    /// The work runs in a task of its own: a caller that goes away never leaves a transaction half done
+    /// (sqlx 0.9 returns a connection with an open transaction to the pool when `begin` is dropped, sqlx
+    /// issue 4393).
+    ///
+    /// # Errors
+    /// What the body answers; `Contended` when every try lost; `OutcomeUnknown` when the connection broke
+    /// at commit.
+    pub async fn transaction<T, F>(&self, name: &'static str, body: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'c> Fn(&'c mut PgConnection) -> Work<'c, T> + Send + Sync + 'static,
+    {
+        let pool = self.pool.clone();
+        self.detach(async move {
+            for attempt in 1..=TRIES_MAX {
+                match run(&pool, "BEGIN", &body).await {
+                    Err(Error::Contended) if attempt < TRIES_MAX => {
+                        tracing::debug!(name, attempt, "transaction lost to a concurrent one");
+                        tokio::time::sleep(RETRY_PAUSE * attempt).await;
+                    }
+                    done => return done,
+                }
+            }
+            Err(Error::Contended)
+        })
+        .await
+    }
+
+    /// Runs `body` on one consistent, read-only snapshot.
+    ///
+    /// # Errors
+    /// What the body answers.
+    pub async fn snapshot<T, F>(&self, body: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'c> Fn(&'c mut PgConnection) -> Work<'c, T> + Send + Sync + 'static,
+    {
+        let pool = self.pool.clone();
+        self.detach(async move { run(&pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", &body).await })
+            .await
+    }
+
+    /// Answers when the database does.
+    ///
+    /// # Errors
+    /// `Unavailable` when it does not.
+    pub async fn ping(&self) -> Result<(), Error> {
+        sqlx::query("-- store.ping\nSELECT 1").execute(&self.pool).await.map_err(failed)?;
+        Ok(())
+    }
+
+    /// The pool, for single statements.
+    pub(crate) const fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Runs work in a task of its own, which goes on when its caller is gone.
+    ///
+    /// # Errors
+    /// What the work answers; a fault when it panics.
+    pub async fn detach<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let task = self.tasks.spawn(work.in_current_span());
+        task.await.unwrap_or_else(|lost| Err(Error::Internal(Box::new(lost))))
+    }
+
+    /// Waits for work in progress and closes every connection.
+    pub async fn close(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.pool.close().await;
+    }
+}
+
+async fn run<T, F>(pool: &PgPool, begin: &'static str, body: &F) -> Result<T, Error>
+where
+    F: for<'c> Fn(&'c mut PgConnection) -> Work<'c, T>,
+{
+    let mut tx = pool.begin_with(begin).await.map_err(failed)?;
+    match body(&mut tx).await {
+        Ok(value) => {
+            tx.commit().await.map_err(commit_failed)?;
+            Ok(value)
+        }
+        Err(error) => {
+            // A rollback that fails means that the connection is gone, and the transaction with it.
+            if let Err(lost) = tx.rollback().await {
+                tracing::debug!(error = %lost, "rollback on a lost connection");
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Turns a failure of the database into the service's own words. The driver's text stays inside.
+#[must_use]
+pub(crate) fn failed(error: sqlx::Error) -> Error {
+    match &error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => Error::Unavailable(Away::Database),
+        sqlx::Error::Database(told) => match told.code().as_deref() {
+            // serialization_failure, deadlock_detected, lock_not_available.
+            Some("40001" | "40P01" | "55P03") => Error::Contended,
+            // Connection exceptions, shutdowns, too many connections, statement timeout.
+            Some(code) if code.starts_with("08") || code.starts_with("57P") => {
+                Error::Unavailable(Away::Database)
+            }
+            Some("53300" | "57014" | "25P03") => Error::Unavailable(Away::Database),
+            _ => Error::Internal(Box::new(error)),
+        },
+        _ => Error::Internal(Box::new(error)),
+    }
+}
+
+/// A connection lost at commit leaves the outcome open; a refusal of the commit does not.
+fn commit_failed(error: sqlx::Error) -> Error {
+    match failed(error) {
+        Error::Unavailable(Away::Database) => Error::Unavailable(Away::OutcomeUnknown),
+        other => other,
+    }
+}
+
+/// The constraint that a failed statement broke, if that is why it failed.
+#[must_use]
+pub(crate) fn broken_constraint(error: &sqlx::Error) -> Option<&str> {
+    match error {
+        sqlx::Error::Database(told) => told.constraint(),
+        _ => None,
+    }
+}

@@ -1,0 +1,57 @@
+//! The one audit of what spans rows. `VerifyLedger`, `safelane audit` and the tests share it.
+
+use sqlx::{FromRow, PgExecutor};
+use uuid::Uuid;
+
+use crate::domain::ids::ProgramId;
+use crate::error::Error;
+use crate::store::{Store, failed};
+
+/// One thing that breaks a rule.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct Finding {
+    /// Name of the rule, as in `audit.sql`.
+    pub invariant: String,
+    /// The program, or the scope of the journal.
+    pub program_id: Uuid,
+    /// The row that does not fit.
+    pub object_id: Uuid,
+    /// The figures.
+    pub detail: String,
+}
+
+/// Every rule that `audit.sql` checks, with its meaning.
+pub const INVARIANTS: [(&str, &str); 11] = [
+    ("children_sum_to_allocated_out", "what a parent gave out is what its children received"),
+    ("child_count_is_exact", "every allocation knows how many children it has"),
+    ("reservations_sum_to_reserved", "what is reserved is what the reservations hold"),
+    ("obligations_sum_to_buckets", "what is obligated, advanced and open is what the obligations say"),
+    ("authorization_is_the_root", "a period's authorization is what its root received"),
+    ("one_root_a_period", "every root belongs to the period that names it"),
+    ("tree_stays_in_its_period", "no allocation hangs below one of another period"),
+    ("journal_has_no_gap", "revisions run from 1 to the head without a gap"),
+    ("time_never_goes_back", "no revision was recorded before the one before it"),
+    ("leaf_hash_is_of_the_payload", "every stored hash is that of its stored bytes"),
+    ("every_change_has_one_request", "every revision has exactly one request"),
+];
+
+/// Runs the audit for one program, or for everything.
+///
+/// # Errors
+/// Fails when the database does.
+#[tracing::instrument(level = "debug", name = "db.audit.run", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "audit.run"))]
+pub async fn run_audit(conn: impl PgExecutor<'_>, program: Option<ProgramId>) -> Result<Vec<Finding>, Error> {
+    sqlx::query_as(include_str!("audit.sql"))
+        .bind(program.map(ProgramId::uuid))
+        .fetch_all(conn)
+        .await
+        .map_err(failed)
+}
+
+/// Runs the audit over the whole database.
+///
+/// # Errors
+/// Fails when the database does.
+pub async fn audit_everything(store: &Store) -> Result<Vec<Finding>, Error> {
+    run_audit(store.pool(), None).await
+}

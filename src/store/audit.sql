@@ -1,0 +1,86 @@
+-- funding.audit: every rule of the ledger that spans rows, as one list of what breaks it.
+-- VerifyLedger, `safelane audit` and the tests run this same statement. No rows: all is well.
+-- $1 is a program, or null for all.
+WITH scoped AS (
+    SELECT * FROM allocations WHERE $1::uuid IS NULL OR program_id = $1
+), children AS (
+    SELECT program_id, parent_id, sum(received) AS received, count(*) AS counted
+      FROM scoped WHERE parent_id IS NOT NULL GROUP BY program_id, parent_id
+), held AS (
+    SELECT program_id, allocation_id, sum(remaining) AS remaining
+      FROM reservations WHERE $1::uuid IS NULL OR program_id = $1 GROUP BY program_id, allocation_id
+), promised AS (
+    SELECT program_id, allocation_id, sum(obligated) AS obligated, sum(advanced) AS advanced,
+           sum(expended) AS expended, count(*) FILTER (WHERE 0 < obligated + advanced) AS open
+      FROM obligations WHERE $1::uuid IS NULL OR program_id = $1 GROUP BY program_id, allocation_id
+), heads AS (
+    SELECT h.scope_id, h.revision, h.recorded_at FROM journal_head h
+     WHERE $1::uuid IS NULL OR h.scope_id = $1
+), logs AS (
+    SELECT j.scope_id, count(*) AS counted, min(j.revision) AS first, max(j.revision) AS last,
+           max(j.recorded_at) AS recorded_at
+      FROM journal j WHERE $1::uuid IS NULL OR j.scope_id = $1 GROUP BY j.scope_id
+)
+SELECT 'children_sum_to_allocated_out' AS invariant, a.program_id, a.allocation_id AS object_id,
+       format('allocated_out %s, children received %s', a.allocated_out, coalesce(c.received, 0)) AS detail
+  FROM scoped a LEFT JOIN children c ON c.program_id = a.program_id AND c.parent_id = a.allocation_id
+ WHERE a.allocated_out <> coalesce(c.received, 0)
+UNION ALL
+SELECT 'child_count_is_exact', a.program_id, a.allocation_id,
+       format('child_count %s, children %s', a.child_count, coalesce(c.counted, 0))
+  FROM scoped a LEFT JOIN children c ON c.program_id = a.program_id AND c.parent_id = a.allocation_id
+ WHERE a.child_count <> coalesce(c.counted, 0)
+UNION ALL
+SELECT 'reservations_sum_to_reserved', a.program_id, a.allocation_id,
+       format('reserved %s, reservations hold %s', a.reserved, coalesce(h.remaining, 0))
+  FROM scoped a LEFT JOIN held h ON h.program_id = a.program_id AND h.allocation_id = a.allocation_id
+ WHERE a.reserved <> coalesce(h.remaining, 0)
+UNION ALL
+SELECT 'obligations_sum_to_buckets', a.program_id, a.allocation_id,
+       format('obligated %s, advanced %s, open %s, expended %s; obligations say %s, %s, %s, %s',
+              a.obligated, a.advanced, a.open_obligations, a.expended, coalesce(p.obligated, 0),
+              coalesce(p.advanced, 0), coalesce(p.open, 0), coalesce(p.expended, 0))
+  FROM scoped a LEFT JOIN promised p ON p.program_id = a.program_id AND p.allocation_id = a.allocation_id
+ WHERE a.obligated <> coalesce(p.obligated, 0) OR a.advanced <> coalesce(p.advanced, 0)
+    OR a.open_obligations <> coalesce(p.open, 0) OR a.expended < coalesce(p.expended, 0)
+UNION ALL
+SELECT 'authorization_is_the_root', p.program_id, p.period_id,
+       format('authorized %s, root received %s', p.authorized, a.received)
+  FROM periods p LEFT JOIN allocations a
+    ON a.program_id = p.program_id AND a.allocation_id = p.root_allocation_id AND a.purpose = 'ROOT'
+   AND a.period_id = p.period_id
+ WHERE ($1::uuid IS NULL OR p.program_id = $1) AND p.authorized IS DISTINCT FROM a.received
+UNION ALL
+SELECT 'one_root_a_period', a.program_id, a.allocation_id, 'a root that its period does not name'
+  FROM scoped a LEFT JOIN periods p
+    ON p.program_id = a.program_id AND p.root_allocation_id = a.allocation_id
+ WHERE a.parent_id IS NULL AND p.period_id IS NULL
+UNION ALL
+SELECT 'tree_stays_in_its_period', a.program_id, a.allocation_id,
+       format('path %s below path %s', a.path, b.path)
+  FROM scoped a JOIN allocations b ON b.program_id = a.program_id AND b.allocation_id = a.parent_id
+ WHERE a.period_id <> b.period_id OR a.path <> b.path || a.code
+UNION ALL
+SELECT 'journal_has_no_gap', coalesce(h.scope_id, l.scope_id), coalesce(h.scope_id, l.scope_id),
+       format('head %s, journal has %s from %s to %s', h.revision, coalesce(l.counted, 0), l.first, l.last)
+  FROM heads h FULL JOIN logs l ON l.scope_id = h.scope_id
+ WHERE h.revision IS DISTINCT FROM coalesce(l.counted, 0) OR h.revision <> coalesce(l.last, 0)
+    OR l.first <> 1
+UNION ALL
+SELECT 'time_never_goes_back', j.scope_id, j.scope_id, format('revision %s', j.revision)
+  FROM (SELECT scope_id, revision, recorded_at,
+               lag(recorded_at) OVER (PARTITION BY scope_id ORDER BY revision) AS before
+          FROM journal WHERE $1::uuid IS NULL OR scope_id = $1) j
+ WHERE j.recorded_at < j.before
+UNION ALL
+SELECT 'leaf_hash_is_of_the_payload', j.scope_id, j.scope_id, format('revision %s', j.revision)
+  FROM journal j
+ WHERE ($1::uuid IS NULL OR j.scope_id = $1) AND j.leaf_hash <> sha256('\x00'::bytea || j.payload)
+UNION ALL
+SELECT 'every_change_has_one_request', coalesce(j.scope_id, r.scope_id), coalesce(j.scope_id, r.scope_id),
+       format('revision %s has %s requests', coalesce(j.revision, r.revision), r.counted)
+  FROM (SELECT scope_id, revision FROM journal WHERE $1::uuid IS NULL OR scope_id = $1) j
+  FULL JOIN (SELECT scope_id, revision, count(*) AS counted FROM request
+              WHERE $1::uuid IS NULL OR scope_id = $1 GROUP BY scope_id, revision) r
+    ON r.scope_id = j.scope_id AND r.revision = j.revision
+ WHERE r.counted IS DISTINCT FROM 1 OR j.revision IS NULL
