@@ -34,9 +34,10 @@ pub struct DatabaseArgs {
 /// What the service tells about itself.
 #[derive(Debug, Clone, Args)]
 pub struct TelemetryArgs {
-    /// Which log lines to write, such as `info` or `warn,safelane::store=debug`.
-    #[arg(long, env = "SAFELANE_LOG", default_value = "info")]
-    pub log: String,
+    /// Which log lines to write, such as `info` or `warn,safelane::store=debug`. Default: `info`; `warn`
+    /// for the demo.
+    #[arg(long, env = "SAFELANE_LOG")]
+    pub log: Option<String>,
     /// How to write them: `human` or `json`.
     #[arg(long, env = "SAFELANE_LOG_FORMAT", default_value = "human")]
     pub log_format: String,
@@ -125,7 +126,7 @@ impl TelemetryArgs {
     ///
     /// # Errors
     /// Says which setting is wrong and what is allowed.
-    pub fn settings(&self) -> Result<telemetry::Settings, StartError> {
+    pub fn settings(&self, default_log: &str) -> Result<telemetry::Settings, StartError> {
         let log_format = match self.log_format.as_str() {
             "human" => LogFormat::Human,
             "json" => LogFormat::Json,
@@ -136,7 +137,7 @@ impl TelemetryArgs {
         let ppm = "--trace-sample-ppm (SAFELANE_TRACE_SAMPLE_PPM)";
         Ok(telemetry::Settings {
             log_format,
-            log_filter: self.log.clone(),
+            log_filter: self.log.clone().unwrap_or_else(|| default_log.to_owned()),
             otlp_endpoint: self.otlp_endpoint.clone().filter(|endpoint| !endpoint.is_empty()),
             sample_ratio_ppm: number(ppm, &self.trace_sample_ppm, 0, 1_000_000)?,
             version: env!("CARGO_PKG_VERSION").to_owned(),

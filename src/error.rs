@@ -212,6 +212,7 @@ impl From<Refusal> for Error {
             Refusal::UnknownObligation(id) => Self::not_found(Kind::Obligation, id),
             Refusal::UnknownEntry(id) => Self::not_found(Kind::Entry, id),
             Refusal::UnknownOrganization(id) => Self::not_found(Kind::Organization, id),
+            Refusal::PeriodTaken(id) => taken(Kind::Period, id.to_string()),
             Refusal::ReservationTaken(id) => taken(Kind::Reservation, id.to_string()),
             Refusal::ObligationTaken(id) => taken(Kind::Obligation, id.to_string()),
             Refusal::AllocationTaken(id) => Self::AlreadyExists {

@@ -6,6 +6,8 @@
 //!
 //! Periods and allocations enter the set by the functions of `structure.rs`.
 
+#[cfg(test)]
+mod invariants;
 mod posting;
 mod structure;
 
@@ -79,7 +81,7 @@ impl Ledger {
     /// # Errors
     /// The refusal names what stands in the way.
     pub fn apply(&mut self, entry: Entry, revision: i64) -> Result<Effect, Refusal> {
-        let entry = self.resolve(entry)?;
+        let entry = self.resolve(entry, revision)?;
         let legs = match &entry.action {
             Action::Reverse { entry: target, .. } => self.undo(*target)?,
             _ => legs_of(self, &entry)?,
@@ -117,14 +119,14 @@ impl Ledger {
     }
 
     /// Works out what an increase adds and who gets it; other entries stay as they are.
-    fn resolve(&self, mut entry: Entry) -> Result<Entry, Refusal> {
+    fn resolve(&self, mut entry: Entry, revision: i64) -> Result<Entry, Refusal> {
         if let Action::Increase(increase) = &mut entry.action {
-            increase.outcome = Some(self.increased(increase)?);
+            increase.outcome = Some(self.increased(increase, revision)?);
         }
         Ok(entry)
     }
 
-    fn increased(&self, increase: &Increase) -> Result<Increased, Refusal> {
+    fn increased(&self, increase: &Increase, revision: i64) -> Result<Increased, Refusal> {
         let period = self.period(increase.period)?;
         if let Some(base_revision) = increase.base_revision
             && base_revision < period.authorization_revision
@@ -134,6 +136,10 @@ impl Ledger {
                 base_revision,
                 authorization_revision: period.authorization_revision,
             });
+        }
+        // A base of the future would let every retry pass.
+        if let Some(requested) = increase.base_revision.filter(|base| revision <= *base) {
+            return Err(Refusal::RevisionAhead { requested, revision: revision - 1 });
         }
         let share = |percent: Percent, base: i64| {
             let added = percent.of(base).ok_or(Refusal::AmountTooLarge(period.root))?;
@@ -177,7 +183,9 @@ impl Ledger {
         {
             past.reversed_by = Some(entry.id);
         }
-        self.reversible.insert(entry.id, Reversible { entry: entry.clone(), reversed_by: None });
+        // An entry that is known keeps its mark: nothing may be reversed twice.
+        let known = Reversible { entry: entry.clone(), reversed_by: None };
+        self.reversible.entry(entry.id).or_insert(known);
     }
 }
 

@@ -133,10 +133,10 @@ pub fn legs_of(ledger: &Ledger, entry: &Entry) -> Result<Legs, Refusal> {
         }
         Action::Expend(expend) => match expend.source {
             ExpendSource::Available(leaf) => Ok(within(leaf, Available, Expended, expend.amount)),
-            ExpendSource::Obligated(id) => expend_legs(ledger.obligation(id)?, Obligated, expend),
-            ExpendSource::Advanced(id) => expend_legs(ledger.obligation(id)?, Advanced, expend),
+            ExpendSource::Obligated(id) => Ok(expend_legs(ledger.obligation(id)?, Obligated, expend)),
+            ExpendSource::Advanced(id) => Ok(expend_legs(ledger.obligation(id)?, Advanced, expend)),
         },
-        Action::Reverse { entry, .. } => Err(Refusal::NotReversible(*entry)),
+        Action::Reverse { .. } => Err(Refusal::NotReversible(entry.id)),
     }
 }
 
@@ -168,9 +168,10 @@ fn promise(
 }
 
 /// An invoice takes from its obligation, and from available what it says to draw beyond.
-fn expend_legs(obligation: &Obligation, from: Bucket, expend: &Expend) -> Result<Legs, Refusal> {
+fn expend_legs(obligation: &Obligation, from: Bucket, expend: &Expend) -> Legs {
     let total = expend.amount.get();
-    let drawn = expend.draw_from_available.map_or(0, Amount::get);
+    // The edge refuses a draw above the amount; here it must not become a promise out of nothing.
+    let drawn = expend.draw_from_available.map_or(0, Amount::get).min(total);
     let leaf = obligation.allocation;
     let mut legs = Legs::default();
     for (bucket, part) in [(from, total - drawn), (Bucket::Available, drawn)] {
@@ -182,7 +183,7 @@ fn expend_legs(obligation: &Obligation, from: Bucket, expend: &Expend) -> Result
     let liquidated = total - drawn;
     let (obligated, advanced) = if from == Bucket::Obligated { (-liquidated, 0) } else { (0, -liquidated) };
     legs.obligation = Some(ObligationDelta { id: obligation.id, obligated, advanced, expended: total });
-    Ok(legs)
+    legs
 }
 
 fn increase_legs(ledger: &Ledger, increase: &Increase) -> Result<Legs, Refusal> {

@@ -31,6 +31,8 @@ pub enum Refusal {
     ReservationTaken(ReservationId),
     #[error("obligation {0} already exists; make a new id for a new obligation")]
     ObligationTaken(ObligationId),
+    #[error("period {0} already exists; make a new id for a new period")]
+    PeriodTaken(PeriodId),
     #[error("allocation {0} already exists; make a new id for a new allocation")]
     AllocationTaken(AllocationId),
     #[error("{kind} {id} is at revision {current}, not {expected}; read it again and decide anew")]
@@ -52,6 +54,11 @@ pub enum Refusal {
     InsufficientObligated { obligation: ObligationId, remaining: i64, requested: i64 },
     #[error("obligation {obligation} has {remaining} minor units advanced, not {requested}")]
     InsufficientAdvanced { obligation: ObligationId, remaining: i64, requested: i64 },
+    #[error(
+        "draw_from_available is for an invoice that exhausts its obligation; {left} of {remaining} minor \
+         units of obligation {obligation} would be left"
+    )]
+    DrawNotNeeded { obligation: ObligationId, remaining: i64, left: i64 },
     #[error("period {period} is expired and takes no {action}; use an open period")]
     PeriodExpired { period: PeriodId, action: &'static str },
     #[error("period {period} is closed and takes no {action}; book a correction in a later period")]
@@ -73,6 +80,8 @@ pub enum Refusal {
     },
     #[error("effective_on {effective_on} is outside period {period}, {first_day} to {last_day}")]
     EffectiveOutsidePeriod { period: PeriodId, effective_on: Date, first_day: Date, last_day: Date },
+    #[error("effective_on {effective_on} is before {earliest}, the day of entry {entry} that it undoes")]
+    EffectiveBeforeEntry { entry: EntryId, effective_on: Date, earliest: Date },
     #[error("allocation {allocation} has {child_count} children; only a leaf is spent from")]
     NotALeaf { allocation: AllocationId, child_count: i32 },
     #[error("allocation {0} is spent from and cannot get children; use a sibling")]

@@ -159,6 +159,7 @@ fn refused(refusal: &Refusal) -> (ErrorReason, Facts) {
         | Refusal::InsufficientReserved { .. }
         | Refusal::InsufficientObligated { .. }
         | Refusal::InsufficientAdvanced { .. }
+        | Refusal::DrawNotNeeded { .. }
         | Refusal::AmountTooLarge(_) => refused_funds(refusal),
         Refusal::PeriodExpired { .. }
         | Refusal::PeriodClosed { .. }
@@ -166,6 +167,7 @@ fn refused(refusal: &Refusal) -> (ErrorReason, Facts) {
         | Refusal::PeriodNotExpired { .. }
         | Refusal::PeriodNotSettled { .. }
         | Refusal::EffectiveOutsidePeriod { .. }
+        | Refusal::EffectiveBeforeEntry { .. }
         | Refusal::BaseChanged { .. }
         | Refusal::IncreaseIsZero { .. }
         | Refusal::SamePeriod(_) => refused_period(refusal),
@@ -191,6 +193,7 @@ fn refused(refusal: &Refusal) -> (ErrorReason, Facts) {
         | Refusal::UnknownObligation(_)
         | Refusal::UnknownEntry(_)
         | Refusal::UnknownOrganization(_)
+        | Refusal::PeriodTaken(_)
         | Refusal::ReservationTaken(_)
         | Refusal::ObligationTaken(_)
         | Refusal::AllocationTaken(_)
@@ -270,6 +273,14 @@ fn refused_period(refusal: &Refusal) -> (ErrorReason, Facts) {
                 ("last_day", last_day.to_string()),
             ];
             (ErrorReason::EffectiveOutsidePeriod, facts)
+        }
+        Refusal::EffectiveBeforeEntry { entry, effective_on, earliest } => {
+            let facts = vec![
+                ("entry_id", entry.to_string()),
+                ("effective_on", effective_on.to_string()),
+                ("earliest", earliest.to_string()),
+            ];
+            (ErrorReason::EffectiveBeforeEntry, facts)
         }
         Refusal::BaseChanged { period, base_revision, authorization_revision } => {
             let facts = vec![

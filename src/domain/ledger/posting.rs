@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::currency::Currency;
-use crate::domain::entry::{Action, Entry};
+use crate::domain::entry::{Action, Entry, Expend, ExpendSource};
 use crate::domain::ids::{AllocationId, PeriodId};
 use crate::domain::ledger::{Effect, Ledger};
 use crate::domain::legs::{Legs, Movement, ObligationDelta, Place};
@@ -33,7 +33,17 @@ impl Ledger {
         for period in &periods {
             check_state(period, new_money, entry.action.word())?;
         }
+        // What is carried over is new money of the period that takes it, so it never goes back in time.
+        if let Action::CarryOver { to, .. } = &entry.action {
+            check_day(self.period(*to)?, entry, new_money)?;
+        }
         // Money that crosses periods is dated in the later one.
+        if let (Action::Reverse { entry: target, .. }, Some(past)) = (&entry.action, undone)
+            && entry.effective_on < past.entry.effective_on
+        {
+            let (effective_on, earliest) = (entry.effective_on, past.entry.effective_on);
+            return Err(Refusal::EffectiveBeforeEntry { entry: *target, effective_on, earliest });
+        }
         let dated = periods.iter().max_by_key(|period| (period.first_day, period.id));
         dated.map_or(Ok(()), |period| check_day(period, entry, new_money))
     }
@@ -156,6 +166,7 @@ impl Ledger {
             _ => self.obligation(delta.id)?.clone(),
         };
         check_remainder(&before, delta)?;
+        check_draw(entry, &before)?;
         Ok(Some(Obligation {
             obligated: before.obligated + delta.obligated,
             advanced: before.advanced + delta.advanced,
@@ -233,6 +244,23 @@ fn check_remainder(before: &Obligation, delta: ObligationDelta) -> Result<(), Re
     if before.advanced + delta.advanced < 0 {
         let (remaining, requested) = (before.advanced, -delta.advanced);
         return Err(Refusal::InsufficientAdvanced { obligation: before.id, remaining, requested });
+    }
+    Ok(())
+}
+
+/// Drawing beyond an obligation adjusts it upward, which even an expired period allows. So it needs a live
+/// obligation that the invoice uses up; else it would be a way around the rule against new obligations.
+fn check_draw(entry: &Entry, before: &Obligation) -> Result<(), Refusal> {
+    let Action::Expend(Expend { source, amount, draw_from_available: Some(draw), .. }) = &entry.action else {
+        return Ok(());
+    };
+    let remaining = match source {
+        ExpendSource::Advanced(_) => before.advanced,
+        ExpendSource::Obligated(_) | ExpendSource::Available(_) => before.obligated,
+    };
+    let left = remaining - (amount.get() - draw.get());
+    if remaining == 0 || left != 0 {
+        return Err(Refusal::DrawNotNeeded { obligation: before.id, remaining, left });
     }
     Ok(())
 }

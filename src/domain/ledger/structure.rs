@@ -22,6 +22,9 @@ impl Ledger {
         if PERIODS_MAX <= self.periods.len() {
             return Err(Refusal::too_many_periods());
         }
+        if self.periods.contains_key(&period.id) {
+            return Err(Refusal::PeriodTaken(period.id));
+        }
         if self.periods.values().any(|other| other.code == period.code) {
             return Err(Refusal::CodeTaken { kind: Kind::Period, code: period.code });
         }
@@ -131,6 +134,7 @@ impl Ledger {
         }
         allocation.path = parent.path.iter().cloned().chain([allocation.code.to_string()]).collect();
         allocation.balance = Balance::default();
+        allocation.child_count = 0;
         let id = allocation.id;
         self.allocations.insert(id, allocation);
         if let Some(parent) = self.allocations.get_mut(&parent_id) {

@@ -1,0 +1,78 @@
+//! Calling a running service from the command line.
+
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
+use tonic_types::StatusExt as _;
+
+use crate::config::Secret;
+use crate::error::StartError;
+
+/// Which service to call.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct ClientArgs {
+    /// Address of the service
+    #[arg(long, env = "SAFELANE_SERVER", default_value = "http://127.0.0.1:50051")]
+    pub(super) server: String,
+    /// Bearer token of the caller, if the service asks for one
+    #[arg(long, env = "SAFELANE_TOKEN", hide_env_values = true)]
+    pub(super) token: Option<Secret>,
+}
+
+/// A connection that sends the caller's token.
+pub(super) type Connection = InterceptedService<Channel, Bearer>;
+
+/// Adds the token to every call.
+#[derive(Clone)]
+pub(super) struct Bearer(Option<MetadataValue<Ascii>>);
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(token) = &self.0 {
+            request.metadata_mut().insert("authorization", token.clone());
+        }
+        Ok(request)
+    }
+}
+
+impl ClientArgs {
+    /// Connects.
+    pub(super) async fn connect(&self) -> Result<Connection, StartError> {
+        let endpoint = Endpoint::from_shared(self.server.clone()).map_err(|_| StartError::Setting {
+            setting: "--server (SAFELANE_SERVER)",
+            value: self.server.clone(),
+            allowed: "give a URL such as http://127.0.0.1:50051".to_owned(),
+        })?;
+        let channel = endpoint.connect().await.map_err(|_| {
+            let server = &self.server;
+            StartError::Refused(format!("no service answers at {server}; start one with `safelane serve`"))
+        })?;
+        let token = match &self.token {
+            None => None,
+            Some(token) => Some(bearer(token)?),
+        };
+        Ok(InterceptedService::new(channel, Bearer(token)))
+    }
+}
+
+fn bearer(token: &Secret) -> Result<MetadataValue<Ascii>, StartError> {
+    format!("Bearer {}", token.reveal()).parse().map_err(|_| StartError::Setting {
+        setting: "--token (SAFELANE_TOKEN)",
+        value: "(hidden)".to_owned(),
+        allowed: "give a token as `safelane token issue` prints it".to_owned(),
+    })
+}
+
+/// A refusal in words: the message, its reason, and every bad field.
+pub(super) fn told(status: &Status) -> String {
+    let details = status.get_error_details();
+    let reason = details.error_info().map(|info| format!(" [{}]", info.reason)).unwrap_or_default();
+    format!("{:?}: {}{reason}", status.code(), status.message())
+}
+
+/// The same as an error of the command.
+pub(super) fn refused(status: Status) -> StartError {
+    StartError::Refused(told(&status))
+}

@@ -1,0 +1,67 @@
+//! Opening the database that the settings name: an external one, or the private one of the data directory.
+
+use std::path::PathBuf;
+
+use crate::config::DatabaseArgs;
+use crate::error::StartError;
+use crate::store::embedded::{Embedded, Options};
+use crate::store::{Store, migrate};
+
+/// An open database, and the private PostgreSQL behind it if there is one.
+pub(super) struct Database {
+    pub(super) store: Store,
+    pub(super) embedded: Option<Embedded>,
+}
+
+impl Database {
+    /// Opens the database. A private one is started and brought up to date; an external one is left as is.
+    pub(super) async fn open(args: &DatabaseArgs) -> Result<Self, StartError> {
+        let connections = args.connections()?;
+        if let Some(url) = args.database_url.as_ref().filter(|url| !url.reveal().is_empty()) {
+            let options = Store::parse_url(url.reveal()).map_err(|allowed| StartError::Setting {
+                setting: "--database-url (DATABASE_URL)",
+                // The URL holds a password.
+                value: "(hidden)".to_owned(),
+                allowed,
+            })?;
+            return Ok(Self { store: Store::new(options, connections.into()), embedded: None });
+        }
+        let data_dir = match &args.data_dir {
+            Some(chosen) => chosen.clone(),
+            None => default_data_dir()?,
+        };
+        let embedded = Embedded::start(Options {
+            data_dir,
+            bin_dir: args.pg_bin_dir.clone(),
+            durable: true,
+            max_connections: connections,
+        })
+        .await?;
+        let store = Store::new(embedded.connect_options(), connections.into());
+        migrate::migrate(&store).await?;
+        Ok(Self { store, embedded: Some(embedded) })
+    }
+
+    /// Closes the connections and stops the private PostgreSQL.
+    pub(super) async fn close(self) {
+        self.store.close().await;
+        if let Some(embedded) = self.embedded {
+            embedded.stop().await;
+        }
+    }
+}
+
+fn default_data_dir() -> Result<PathBuf, StartError> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(PathBuf::from("/var/lib/safelane"));
+    }
+    let base = match (std::env::var_os("XDG_DATA_HOME"), std::env::var_os("HOME")) {
+        (Some(data), _) if !data.is_empty() => PathBuf::from(data),
+        (_, Some(home)) if !home.is_empty() => PathBuf::from(home).join(".local/share"),
+        _ => {
+            let way_out = "no home directory is known: set --data-dir (SAFELANE_DATA_DIR) or DATABASE_URL";
+            return Err(StartError::Refused(way_out.to_owned()));
+        }
+    };
+    Ok(base.join("safelane"))
+}

@@ -1,0 +1,129 @@
+//! `safelane serve`.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::database::Database;
+use crate::cli::unwritten;
+use crate::clock::SystemClock;
+use crate::config::ServeArgs;
+use crate::error::StartError;
+use crate::server::Server;
+use crate::store::migrate;
+use crate::telemetry;
+
+/// Arguments of `safelane serve`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  safelane serve                                        private PostgreSQL, loopback only
+  DATABASE_URL=postgres://... safelane serve            external PostgreSQL, migrated before
+  safelane serve --listen 0.0.0.0:50051 --jwks-file jwks.json
+
+SIGTERM and Ctrl-C drain: not serving, wait, streams are asked to reconnect, then close. A second
+signal cuts what is left at once.")]
+pub(super) struct Args {
+    #[command(flatten)]
+    serve: ServeArgs,
+    /// Bring an external database up to date first. The private one always is
+    #[arg(long)]
+    migrate: bool,
+}
+
+impl Args {
+    pub(super) fn settings(&self) -> Result<telemetry::Settings, StartError> {
+        self.serve.telemetry.settings("info")
+    }
+}
+
+pub(super) async fn run(args: Args) -> Result<ExitCode, StartError> {
+    let settings = args.serve.server()?;
+    if settings.jwks.is_none() {
+        tracing::warn!("no --jwks-file: every caller is a local administrator, on loopback only");
+    }
+    let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
+    on_signals(stop.clone(), cut.clone())?;
+    let mut database = Database::open(&args.serve.database).await?;
+    if args.migrate {
+        migrate::migrate(&database.store).await?;
+    }
+    let ready = expect_current(&database).await;
+    let served = match ready {
+        Ok(()) => serve(settings, &mut database, stop, cut).await,
+        Err(error) => Err(error),
+    };
+    database.close().await;
+    served
+}
+
+async fn expect_current(database: &Database) -> Result<(), StartError> {
+    match migrate::pending(&database.store).await? {
+        0 => Ok(()),
+        pending => Err(StartError::Refused(format!(
+            "the database lacks {pending} migrations; run `safelane migrate`, or serve with --migrate"
+        ))),
+    }
+}
+
+async fn serve(
+    settings: crate::server::ServerSettings,
+    database: &mut Database,
+    stop: CancellationToken,
+    cut: CancellationToken,
+) -> Result<ExitCode, StartError> {
+    let server = Server::bind(settings, database.store.clone(), Arc::new(SystemClock)).await?;
+    let address = server.address();
+    tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "serving");
+    // Alone on standard output, so that a script can read the port.
+    writeln!(std::io::stdout(), "listening on {address}").map_err(unwritten)?;
+    let died = database_died(database, stop.clone());
+    let (drained, died) = tokio::join!(server.run_until(stop, cut), died);
+    let drained = drained?;
+    if let Some(told) = died {
+        return Err(StartError::Refused(told));
+    }
+    if drained.cut_connections != 0 {
+        tracing::warn!(connections = drained.cut_connections, "cut at the drain deadline");
+        return Ok(ExitCode::from(2));
+    }
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Watches the private PostgreSQL. When it dies the service cannot bring it back with its rows in doubt, so
+/// it drains and lets its supervisor start both anew.
+pub(super) async fn database_died(database: &mut Database, stop: CancellationToken) -> Option<String> {
+    let Some(embedded) = database.embedded.as_mut() else {
+        stop.cancelled().await;
+        return None;
+    };
+    tokio::select! {
+        () = stop.cancelled() => None,
+        told = embedded.died() => {
+            tracing::error!(%told, "the private PostgreSQL has died");
+            stop.cancel();
+            Some(told)
+        }
+    }
+}
+
+/// The first signal drains, the second cuts.
+pub(super) fn on_signals(stop: CancellationToken, cut: CancellationToken) -> Result<(), StartError> {
+    let told = |error: std::io::Error| StartError::Refused(format!("cannot listen for signals: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(told)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(told)?;
+    tokio::spawn(async move {
+        for token in [stop, cut] {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            token.cancel();
+        }
+    });
+    Ok(())
+}
