@@ -20,6 +20,16 @@ PYTHON ?= python3
 # More arguments for `make run` (of safelane demo) and `make test` (of cargo test).
 ARGS   ?=
 
+# Where the private database is, as src/cli/database.rs says.
+ifeq ($(shell id -u),0)
+DATA_DIR := /var/lib/safelane
+else
+DATA_DIR := $(or $(XDG_DATA_HOME),$(HOME)/.local/share)/safelane
+endif
+ifneq ($(SAFELANE_DATA_DIR),)
+DATA_DIR := $(SAFELANE_DATA_DIR)
+endif
+
 TOOLS := target/tools
 SETUP := PYTHON="$(PYTHON)" deploy/prerequisites.sh
 
@@ -80,12 +90,17 @@ deny: ## Check licences, sources and advisories of the dependencies
 		echo "cargo-deny is missing: cargo install --locked cargo-deny@$(CARGO_DENY)" >&2; exit 1; }
 	$(CARGO) deny --locked check
 
-clean-data: ## Delete the private database in .safelane; all its data is lost
-	@pid=$$(head -n 1 .safelane/postgres/postmaster.pid 2>/dev/null || true); \
+# The directory is the service's default: an installed service on this machine uses it too.
+clean-data: ## Delete the private database; all its data is lost
+	@case "$(DATA_DIR)" in /*) ;; *) echo "DATA_DIR must be an absolute path" >&2; exit 1 ;; esac; \
+	pid=$$(head -n 1 "$(DATA_DIR)/postgres/postmaster.pid" 2>/dev/null || true); \
 	if [ -n "$$pid" ] && kill -0 "$$pid" 2>/dev/null; then \
-		echo "the database in .safelane is running (process $$pid): stop safelane first" >&2; exit 1; \
+		echo "the database in $(DATA_DIR) is running (process $$pid): stop safelane first" >&2; exit 1; \
+	fi; \
+	if [ "$(CONFIRM)" != yes ]; then \
+		echo "this deletes the database in $(DATA_DIR): say make clean-data CONFIRM=yes" >&2; exit 1; \
 	fi
-	rm -rf .safelane
+	rm -rf "$(DATA_DIR)/postgres" "$(DATA_DIR)/postgres.new"
 
 $(CLIENT):
 	@$(SETUP) python

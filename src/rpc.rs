@@ -24,8 +24,6 @@ use crate::error::Error;
     clippy::pedantic,
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
-    missing_docs,
-    unreachable_pub,
     reason = "generated code"
 )]
 pub mod pb {

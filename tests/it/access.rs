@@ -141,9 +141,7 @@ fn a_token_without_each_required_claim_is_refused() {
         });
         assert!(verified.is_err(), "{claim}");
     }
-    assert!(
-        bench.verify_changed(|claims| drop(claims.as_object_mut().unwrap().remove("iat"))).is_ok()
-    );
+    assert!(bench.verify_changed(|claims| drop(claims.as_object_mut().unwrap().remove("iat"))).is_ok());
 }
 
 #[test]
@@ -513,7 +511,9 @@ demo_service!(Reflection, "grpc.reflection.v1.ServerReflection");
 async fn serve(verifier: Option<Verifier>) -> Channel {
     let (_, health) = tonic_health::server::health_reporter();
     let routes = Routes::new(health).add_service(DemoService).add_service(Reflection).prepare();
-    let service = TowerToHyperService::new(AuthLayer::new(demo_rules(), verifier).layer(routes));
+    let service = TowerToHyperService::new(
+        AuthLayer::new(demo_rules(), verifier.map(std::sync::Arc::new)).layer(routes),
+    );
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -582,8 +582,7 @@ async fn a_call_without_one_valid_token_is_unauthenticated() {
     let expired = format!("Bearer {}", bench.sign(&claims));
     let channel = serve(Some(bench.verifier)).await;
     let basic = good.replace("Bearer", "Basic");
-    let cases: [&[&str]; 6] =
-        [&[], &[&basic], &[&expired], &[&good, &good], &["Bearer"], &["Bearer x"]];
+    let cases: [&[&str]; 6] = [&[], &[&basic], &[&expired], &[&good, &good], &["Bearer"], &["Bearer x"]];
     for tokens in cases {
         for path in [PLAN, REFLECT, "/safelane.v1.DemoService/Unknown"] {
             assert_unauthenticated(&call(&channel, path, tokens).await.unwrap_err());
@@ -605,7 +604,7 @@ async fn a_call_that_the_role_may_not_make_is_denied_as_is_an_unknown_method() {
 async fn a_refusal_is_a_trailers_only_answer() {
     let bench = Bench::new(KeyAlgorithm::Eddsa);
     let routes = Routes::new(DemoService).prepare();
-    let mut service = AuthLayer::new(demo_rules(), Some(bench.verifier)).layer(routes);
+    let mut service = AuthLayer::new(demo_rules(), Some(std::sync::Arc::new(bench.verifier))).layer(routes);
     let request = Request::builder().uri(PLAN).body(Body::empty()).unwrap();
     let response = service.call(request).await.unwrap();
     assert_eq!(response.status(), 200);
@@ -720,8 +719,7 @@ fn a_token_for_another_issuer_or_audience_is_not_accepted() {
     stdout_of(&safelane(&["keys", "--dir", path]));
     let verifier = verifier(&dir.path().join("jwks.json"), clock_at_real_time()).unwrap();
     for option in ["--issuer", "--audience"] {
-        let output =
-            safelane(&["issue", "--dir", path, "--role", "admin", "--subject", "a", option, "x"]);
+        let output = safelane(&["issue", "--dir", path, "--role", "admin", "--subject", "a", option, "x"]);
         assert_eq!(verifier.verify(stdout_of(&output).trim()), Err(TokenFault::NotOurs));
     }
 }
@@ -733,8 +731,7 @@ fn the_json_output_is_one_object_with_the_token() {
     let keys: Value =
         serde_json::from_str(&stdout_of(&safelane(&["keys", "--dir", path, "--json"]))).unwrap();
     assert_eq!(keys["files"]["jwks_file"], json!(dir.path().join("jwks.json")));
-    let output =
-        safelane(&["issue", "--dir", path, "--role", "auditor", "--subject", "bot", "--json"]);
+    let output = safelane(&["issue", "--dir", path, "--role", "auditor", "--subject", "bot", "--json"]);
     let issued: Value = serde_json::from_str(&stdout_of(&output)).unwrap();
     let verifier = verifier(&dir.path().join("jwks.json"), clock_at_real_time()).unwrap();
     let caller = verifier.verify(issued["token"].as_str().unwrap()).unwrap();
@@ -746,8 +743,7 @@ fn the_json_output_is_one_object_with_the_token() {
 #[test]
 fn the_private_key_is_readable_by_its_owner_only_and_the_public_set_has_no_secret() {
     let bench = Bench::new(KeyAlgorithm::Es256);
-    let mode =
-        fs::metadata(bench.dir.path().join("signing-key.json")).unwrap().permissions().mode();
+    let mode = fs::metadata(bench.dir.path().join("signing-key.json")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert!(bench.jwks()["keys"][0].get("d").is_none());
 }

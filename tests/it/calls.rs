@@ -17,9 +17,7 @@ use crate::scripted::{UNARY_CAP, scripted_lane};
 
 fn timed(service: &str, timeout: &'static str) -> Request<HealthCheckRequest> {
     let mut request = asking(service);
-    request
-        .metadata_mut()
-        .insert("grpc-timeout", timeout.parse().expect("a header value"));
+    request.metadata_mut().insert("grpc-timeout", timeout.parse().expect("a header value"));
     request
 }
 
@@ -28,20 +26,10 @@ async fn a_unary_call_ends_at_its_clients_deadline() {
     let (lane, scripted) = scripted_lane(Limits::default()).await;
     let mut client = lane.client().await;
     let start = Instant::now();
-    let refused = within(client.check(timed("hang", "100m")))
-        .await
-        .expect_err("too late");
+    let refused = within(client.check(timed("hang", "100m"))).await.expect_err("too late");
     assert_eq!(refused.code(), Code::DeadlineExceeded);
-    assert!(
-        (100..350).contains(&start.elapsed().as_millis()),
-        "{:?}",
-        start.elapsed()
-    );
-    assert_eq!(
-        scripted.running.load(Ordering::SeqCst),
-        0,
-        "the handler is dropped"
-    );
+    assert!((100..350).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+    assert_eq!(scripted.running.load(Ordering::SeqCst), 0, "the handler is dropped");
 }
 
 #[tokio::test]
@@ -60,14 +48,10 @@ async fn a_unary_call_never_outlasts_the_servers_maximum() {
 async fn a_timeout_of_zero_is_exceeded_and_a_malformed_one_is_refused() {
     let (lane, _) = scripted_lane(Limits::default()).await;
     let mut client = lane.client().await;
-    for (value, code) in [
-        ("0n", Code::DeadlineExceeded),
-        ("5", Code::InvalidArgument),
-        ("1s", Code::InvalidArgument),
-    ] {
-        let refused = within(client.check(timed("hang", value)))
-            .await
-            .expect_err("refused");
+    for (value, code) in
+        [("0n", Code::DeadlineExceeded), ("5", Code::InvalidArgument), ("1s", Code::InvalidArgument)]
+    {
+        let refused = within(client.check(timed("hang", value))).await.expect_err("refused");
         assert_eq!(refused.code(), code, "{value}");
     }
 }
@@ -92,11 +76,7 @@ async fn a_stream_ends_at_its_deadline_whether_slow_or_busy() {
         .await;
         messages = messages.min(1);
         assert_eq!(messages, 1, "{script}: messages came before the end");
-        assert_eq!(
-            ended.expect_err("a status").code(),
-            Code::DeadlineExceeded,
-            "{script}"
-        );
+        assert_eq!(ended.expect_err("a status").code(), Code::DeadlineExceeded, "{script}");
         assert!(start.elapsed() >= Duration::from_millis(300));
     }
 }
@@ -109,10 +89,7 @@ async fn a_stream_without_a_near_deadline_outlasts_the_unary_maximum() {
         let mut stream = client.watch(request).await.expect("stream").into_inner();
         let start = Instant::now();
         while start.elapsed() < UNARY_CAP * 2 {
-            within(stream.message())
-                .await
-                .expect("no error")
-                .expect("a message");
+            within(stream.message()).await.expect("no error").expect("a message");
         }
     }
 }
@@ -121,43 +98,21 @@ async fn a_stream_without_a_near_deadline_outlasts_the_unary_maximum() {
 async fn a_handler_that_panics_is_internal_and_the_connection_lives() {
     let (lane, _) = scripted_lane(Limits::default()).await;
     let mut client = lane.client().await;
-    let refused = within(client.check(asking("panic")))
-        .await
-        .expect_err("a panic");
-    assert_eq!(
-        (refused.code(), refused.message()),
-        (Code::Internal, PANIC_TEXT)
-    );
-    within(client.check(asking("")))
-        .await
-        .expect("the same connection answers");
+    let refused = within(client.check(asking("panic"))).await.expect_err("a panic");
+    assert_eq!((refused.code(), refused.message()), (Code::Internal, PANIC_TEXT));
+    within(client.check(asking(""))).await.expect("the same connection answers");
 }
 
 #[tokio::test]
 async fn a_body_that_panics_ends_with_internal_after_its_messages() {
     let (lane, _) = scripted_lane(Limits::default()).await;
     let mut client = lane.client().await;
-    let mut stream = client
-        .watch(asking("panic"))
-        .await
-        .expect("stream")
-        .into_inner();
-    within(stream.message())
-        .await
-        .expect("no error")
-        .expect("the first message");
-    within(stream.message())
-        .await
-        .expect("no error")
-        .expect("the second message");
+    let mut stream = client.watch(asking("panic")).await.expect("stream").into_inner();
+    within(stream.message()).await.expect("no error").expect("the first message");
+    within(stream.message()).await.expect("no error").expect("the second message");
     let refused = within(stream.message()).await.expect_err("a panic");
-    assert_eq!(
-        (refused.code(), refused.message()),
-        (Code::Internal, PANIC_TEXT)
-    );
-    within(client.check(asking("")))
-        .await
-        .expect("the same connection answers");
+    assert_eq!((refused.code(), refused.message()), (Code::Internal, PANIC_TEXT));
+    within(client.check(asking(""))).await.expect("the same connection answers");
 }
 
 /// Alone, because tracing keeps for the whole process which events anyone wants: another test
@@ -177,15 +132,10 @@ async fn panic_and_read_the_log() {
     let _logging = tracing::subscriber::set_default(subscriber);
     let (lane, _) = scripted_lane(Limits::default()).await;
     let mut client = lane.client().await;
-    within(client.check(asking("panic")))
-        .await
-        .expect_err("a panic");
+    within(client.check(asking("panic"))).await.expect_err("a panic");
     let lines = errors.0.lock().expect("not poisoned").clone();
     assert_eq!(lines.len(), 1, "{lines:?}");
-    assert!(
-        lines[0].contains("/grpc.health.v1.Health/Check"),
-        "{lines:?}"
-    );
+    assert!(lines[0].contains("/grpc.health.v1.Health/Check"), "{lines:?}");
     assert!(lines[0].contains("a secret"), "{lines:?}");
 }
 
@@ -197,11 +147,9 @@ impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Errors {
     fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
         if *event.metadata().level() == tracing::Level::ERROR {
             let mut line = String::new();
-            event.record(
-                &mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
-                    write!(line, "{field}={value:?} ").expect("memory");
-                },
-            );
+            event.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+                write!(line, "{field}={value:?} ").expect("memory");
+            });
             self.0.lock().expect("not poisoned").push(line);
         }
     }

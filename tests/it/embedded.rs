@@ -35,12 +35,7 @@ impl Place {
     }
 
     fn options(&self) -> Options {
-        Options {
-            data_dir: self.0.join("data"),
-            bin_dir: None,
-            durable: false,
-            max_connections: 10,
-        }
+        Options { data_dir: self.0.join("data"), bin_dir: None, durable: false, max_connections: 10 }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -68,19 +63,12 @@ async fn connect(embedded: &Embedded) -> PgConnection {
 
 async fn setting(embedded: &Embedded, name: &str) -> String {
     let mut connection = connect(embedded).await;
-    sqlx::query_scalar("SELECT current_setting($1)")
-        .bind(name)
-        .fetch_one(&mut connection)
-        .await
-        .unwrap()
+    sqlx::query_scalar("SELECT current_setting($1)").bind(name).fetch_one(&mut connection).await.unwrap()
 }
 
 async fn insert_row(embedded: &Embedded) {
     let mut connection = connect(embedded).await;
-    sqlx::raw_sql("CREATE TABLE kept AS SELECT 42 AS answer")
-        .execute(&mut connection)
-        .await
-        .unwrap();
+    sqlx::raw_sql("CREATE TABLE kept AS SELECT 42 AS answer").execute(&mut connection).await.unwrap();
 }
 
 async fn row(embedded: &Embedded) -> i32 {
@@ -147,9 +135,7 @@ async fn a_second_service_is_refused_while_the_first_runs() {
     let place = Place::new();
     let embedded = place.start().await;
     let refusal = place.refusal().await;
-    assert!(
-        refusal.contains(&place.path("").display().to_string().trim_end_matches('/').to_owned())
-    );
+    assert!(refusal.contains(&place.path("").display().to_string().trim_end_matches('/').to_owned()));
     assert!(refusal.contains(&format!("process {}", std::process::id())), "{refusal}");
     assert_eq!(setting(&embedded, "jit").await, "off");
     embedded.stop().await;
@@ -221,9 +207,7 @@ async fn missing_programs_name_the_packages() {
     let place = Place::new();
     let options = Options { bin_dir: Some(place.0.clone()), ..place.options() };
     let error = Embedded::start(options).await.unwrap_err().to_string();
-    for word in
-        ["--pg-bin-dir", "postgresql-server", "postgresql15", "postgresql@17", "DATABASE_URL"]
-    {
+    for word in ["--pg-bin-dir", "postgresql-server", "postgresql15", "postgresql@17", "DATABASE_URL"] {
         assert!(error.contains(word), "{word} is missing in: {error}");
     }
 }

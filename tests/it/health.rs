@@ -20,10 +20,7 @@ async fn lane_with_health() -> (Lane, watch::Sender<Readiness>) {
 }
 
 async fn next(stream: &mut Streaming<HealthCheckResponse>) -> Option<ServingStatus> {
-    within(stream.message())
-        .await
-        .expect("no error")
-        .map(|response| response.status())
+    within(stream.message()).await.expect("no error").map(|response| response.status())
 }
 
 #[tokio::test]
@@ -42,23 +39,14 @@ async fn check_follows_readiness_for_every_name_but_liveness() {
             assert_eq!(answer.get_ref().status(), expected, "{state:?} {name:?}");
         }
         let answer = client.check(asking("liveness")).await.expect("known name");
-        assert_eq!(
-            answer.get_ref().status(),
-            ServingStatus::Serving,
-            "{state:?} liveness"
-        );
+        assert_eq!(answer.get_ref().status(), ServingStatus::Serving, "{state:?} liveness");
     }
 }
 
 #[tokio::test]
 async fn check_of_an_unknown_name_is_not_found() {
     let (lane, _readiness) = lane_with_health().await;
-    let refused = lane
-        .client()
-        .await
-        .check(asking("nobody"))
-        .await
-        .expect_err("unknown name");
+    let refused = lane.client().await.check(asking("nobody")).await.expect_err("unknown name");
     assert_eq!(refused.code(), Code::NotFound);
 }
 
@@ -66,11 +54,7 @@ async fn check_of_an_unknown_name_is_not_found() {
 async fn watch_sends_at_once_and_on_every_change_and_ends_with_the_drain() {
     let (lane, readiness) = lane_with_health().await;
     let mut client = lane.client().await;
-    let mut stream = client
-        .watch(asking(SERVICE))
-        .await
-        .expect("stream")
-        .into_inner();
+    let mut stream = client.watch(asking(SERVICE)).await.expect("stream").into_inner();
     assert_eq!(next(&mut stream).await, Some(ServingStatus::NotServing));
     readiness.send_replace(Readiness::Serving);
     assert_eq!(next(&mut stream).await, Some(ServingStatus::Serving));
@@ -99,11 +83,7 @@ async fn watch_does_not_repeat_a_status() {
 async fn watch_of_an_unknown_name_says_so_and_stays_open_until_the_drain() {
     let (lane, readiness) = lane_with_health().await;
     let mut client = lane.client().await;
-    let mut stream = client
-        .watch(asking("nobody"))
-        .await
-        .expect("stream")
-        .into_inner();
+    let mut stream = client.watch(asking("nobody")).await.expect("stream").into_inner();
     assert_eq!(next(&mut stream).await, Some(ServingStatus::ServiceUnknown));
     readiness.send_replace(Readiness::Serving);
     let quiet = tokio::time::timeout(Duration::from_millis(100), stream.message()).await;
@@ -116,11 +96,7 @@ async fn watch_of_an_unknown_name_says_so_and_stays_open_until_the_drain() {
 async fn liveness_is_never_told_to_be_not_serving() {
     let (lane, readiness) = lane_with_health().await;
     let mut client = lane.client().await;
-    let mut stream = client
-        .watch(asking("liveness"))
-        .await
-        .expect("stream")
-        .into_inner();
+    let mut stream = client.watch(asking("liveness")).await.expect("stream").into_inner();
     assert_eq!(next(&mut stream).await, Some(ServingStatus::Serving));
     readiness.send_replace(Readiness::DatabaseAway);
     readiness.send_replace(Readiness::Draining);

@@ -41,11 +41,7 @@ impl Lane {
         let address = listener.local_addr().expect("address");
         let shutdown = Shutdown::default();
         let server = tokio::spawn(serve(listener, service, limits, shutdown.clone()));
-        Self {
-            address,
-            shutdown,
-            server,
-        }
+        Self { address, shutdown, server }
     }
 
     pub async fn tcp(&self) -> TcpStream {
@@ -55,9 +51,7 @@ impl Lane {
     /// A new connection. Not tonic's channel: that one enforces `grpc-timeout` itself.
     pub async fn client(&self) -> HealthClient<Wire> {
         let io = TokioIo::new(self.tcp().await);
-        let (sender, connection) = handshake(TokioExecutor::new(), io)
-            .await
-            .expect("handshake");
+        let (sender, connection) = handshake(TokioExecutor::new(), io).await.expect("handshake");
         tokio::spawn(connection);
         let origin = format!("http://{}", self.address).parse().expect("uri");
         HealthClient::with_origin(Wire(sender), origin)
@@ -79,9 +73,8 @@ pub struct Wire(SendRequest<Body>);
 impl Service<http::Request<Body>> for Wire {
     type Response = http::Response<Incoming>;
     type Error = hyper::Error;
-    type Future = std::pin::Pin<
-        Box<dyn Future<Output = Result<http::Response<Incoming>, hyper::Error>> + Send>,
-    >;
+    type Future =
+        std::pin::Pin<Box<dyn Future<Output = Result<http::Response<Incoming>, hyper::Error>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), hyper::Error>> {
         self.0.poll_ready(cx)
@@ -97,9 +90,7 @@ pub async fn within<F: Future>(future: F) -> F::Output {
 }
 
 pub fn asking(service: &str) -> tonic::Request<HealthCheckRequest> {
-    tonic::Request::new(HealthCheckRequest {
-        service: service.to_owned(),
-    })
+    tonic::Request::new(HealthCheckRequest { service: service.to_owned() })
 }
 
 /// For a test that needs a whole process. In the test run it starts this binary again for that

@@ -17,11 +17,7 @@ const MOMENT: Duration = Duration::from_millis(200);
 
 /// Waits until the server closes; how it closes does not matter.
 async fn closed_within(limit: Duration, stream: &mut TcpStream) -> bool {
-    timeout(limit, async {
-        while matches!(stream.read(&mut [0; 512]).await, Ok(1..)) {}
-    })
-    .await
-    .is_ok()
+    timeout(limit, async { while matches!(stream.read(&mut [0; 512]).await, Ok(1..)) {} }).await.is_ok()
 }
 
 /// A gRPC-Web call of Check over HTTP/1; returns all that comes until the text `until`.
@@ -49,9 +45,7 @@ async fn call_over_http1(stream: &mut TcpStream, service: &str, until: &str) -> 
 #[tokio::test]
 async fn a_call_over_http2_is_answered_and_knows_its_peer_and_deadline() {
     let (lane, _) = scripted_lane(Limits::default()).await;
-    within(lane.client().await.check(asking("peer")))
-        .await
-        .expect("answered");
+    within(lane.client().await.check(asking("peer"))).await.expect("answered");
 }
 
 #[tokio::test]
@@ -66,37 +60,18 @@ async fn a_grpc_web_call_over_http1_is_answered_on_the_same_port() {
 
 #[tokio::test]
 async fn stop_closes_the_listener_and_waits_for_the_open_stream() {
-    let limits = Limits {
-        goodbye_timeout: Duration::from_millis(50),
-        ..Limits::default()
-    };
+    let limits = Limits { goodbye_timeout: Duration::from_millis(50), ..Limits::default() };
     let (lane, scripted) = scripted_lane(limits).await;
     let mut client = lane.client().await;
-    let mut stream = client
-        .watch(asking("wait"))
-        .await
-        .expect("stream")
-        .into_inner();
-    within(stream.message())
-        .await
-        .expect("no error")
-        .expect("a message");
+    let mut stream = client.watch(asking("wait")).await.expect("stream").into_inner();
+    within(stream.message()).await.expect("no error").expect("a message");
     lane.shutdown.stop.cancel();
     sleep(MOMENT).await;
     assert!(lane.is_running(), "the stream is still open");
-    TcpStream::connect(lane.address)
-        .await
-        .expect_err("the listener is closed");
-    within(client.check(asking("")))
-        .await
-        .expect_err("GOAWAY ends new calls");
+    TcpStream::connect(lane.address).await.expect_err("the listener is closed");
+    within(client.check(asking(""))).await.expect_err("GOAWAY ends new calls");
     scripted.release.notify_one();
-    assert!(
-        within(stream.message())
-            .await
-            .expect("ended in good order")
-            .is_none()
-    );
+    assert!(within(stream.message()).await.expect("ended in good order").is_none());
     assert_eq!(lane.drained().await.cut_connections, 0);
 }
 
@@ -104,26 +79,15 @@ async fn stop_closes_the_listener_and_waits_for_the_open_stream() {
 async fn cut_ends_and_counts_what_is_left_and_drops_its_handlers() {
     let (lane, scripted) = scripted_lane(Limits::default()).await;
     let mut client = lane.client().await;
-    let mut stream = client
-        .watch(asking("ticks"))
-        .await
-        .expect("stream")
-        .into_inner();
-    within(stream.message())
-        .await
-        .expect("no error")
-        .expect("a message");
+    let mut stream = client.watch(asking("ticks")).await.expect("stream").into_inner();
+    within(stream.message()).await.expect("no error").expect("a message");
     let mut other = lane.client().await;
     within(other.check(asking(""))).await.expect("answered");
     lane.shutdown.stop.cancel();
     sleep(MOMENT).await;
     assert!(lane.is_running(), "the stream is still open");
     lane.shutdown.cut.cancel();
-    assert_eq!(
-        lane.drained().await.cut_connections,
-        1,
-        "the idle connection ended by itself"
-    );
+    assert_eq!(lane.drained().await.cut_connections, 1, "the idle connection ended by itself");
     within(async { while stream.message().await.is_ok() {} }).await;
     within(async {
         while scripted.running.load(Ordering::SeqCst) > 0 {
@@ -152,23 +116,16 @@ async fn a_silent_connection_does_not_block_the_drain() {
     call_over_http1(&mut idle_http1, "peer", "grpc-status:0").await;
     sleep(MOMENT).await;
     lane.shutdown.stop.cancel();
-    let drained = timeout(Duration::from_secs(1), lane.drained())
-        .await
-        .expect("at once");
+    let drained = timeout(Duration::from_secs(1), lane.drained()).await.expect("at once");
     assert_eq!(drained.cut_connections, 0);
 }
 
 #[tokio::test]
 async fn a_peer_that_never_answers_the_goaway_does_not_block_the_drain() {
-    let limits = Limits {
-        goodbye_timeout: MOMENT,
-        ..Limits::default()
-    };
+    let limits = Limits { goodbye_timeout: MOMENT, ..Limits::default() };
     let (lane, _) = scripted_lane(limits).await;
     let mut dead = lane.tcp().await;
-    dead.write_all(&[PREFACE, EMPTY_SETTINGS].concat())
-        .await
-        .expect("write");
+    dead.write_all(&[PREFACE, EMPTY_SETTINGS].concat()).await.expect("write");
     sleep(MOMENT).await;
     lane.shutdown.stop.cancel();
     sleep(MOMENT / 2).await;
@@ -178,14 +135,10 @@ async fn a_peer_that_never_answers_the_goaway_does_not_block_the_drain() {
 
 #[tokio::test]
 async fn an_http1_call_is_finished_during_the_drain() {
-    let limits = Limits {
-        goodbye_timeout: Duration::from_millis(20),
-        ..Limits::default()
-    };
+    let limits = Limits { goodbye_timeout: Duration::from_millis(20), ..Limits::default() };
     let (lane, scripted) = scripted_lane(limits).await;
     let mut stream = lane.tcp().await;
-    let call =
-        tokio::spawn(async move { call_over_http1(&mut stream, "wait", "grpc-status:0").await });
+    let call = tokio::spawn(async move { call_over_http1(&mut stream, "wait", "grpc-status:0").await });
     sleep(MOMENT / 2).await;
     lane.shutdown.stop.cancel();
     sleep(MOMENT / 2).await;
@@ -196,10 +149,7 @@ async fn an_http1_call_is_finished_during_the_drain() {
 
 #[tokio::test]
 async fn a_connection_without_a_whole_preface_is_closed_in_time() {
-    let limits = Limits {
-        preface_timeout: MOMENT,
-        ..Limits::default()
-    };
+    let limits = Limits { preface_timeout: MOMENT, ..Limits::default() };
     let (lane, _) = scripted_lane(limits).await;
     let mut client = lane.client().await;
     let mut silent = lane.tcp().await;
@@ -207,17 +157,12 @@ async fn a_connection_without_a_whole_preface_is_closed_in_time() {
     halfway.write_all(&PREFACE[..10]).await.expect("write");
     assert!(closed_within(MOMENT * 3, &mut silent).await);
     assert!(closed_within(MOMENT * 3, &mut halfway).await);
-    within(client.check(asking("")))
-        .await
-        .expect("a real client is not touched");
+    within(client.check(asking(""))).await.expect("a real client is not touched");
 }
 
 #[tokio::test]
 async fn an_http1_head_that_never_ends_is_closed_in_time() {
-    let limits = Limits {
-        header_read_timeout: MOMENT,
-        ..Limits::default()
-    };
+    let limits = Limits { header_read_timeout: MOMENT, ..Limits::default() };
     let (lane, _) = scripted_lane(limits).await;
     let mut slow = lane.tcp().await;
     let half = b"POST /grpc.health.v1.Health/Check HTTP/1.1\r\nhost: he";
@@ -227,10 +172,7 @@ async fn an_http1_head_that_never_ends_is_closed_in_time() {
 
 #[tokio::test]
 async fn connections_above_the_cap_wait_for_a_free_place() {
-    let limits = Limits {
-        max_connections: 2,
-        ..Limits::default()
-    };
+    let limits = Limits { max_connections: 2, ..Limits::default() };
     let (lane, _) = scripted_lane(limits).await;
     let (mut first, mut second) = (lane.client().await, lane.client().await);
     within(first.check(asking(""))).await.expect("answered");
@@ -239,79 +181,43 @@ async fn connections_above_the_cap_wait_for_a_free_place() {
     let waiting = tokio::spawn(async move { third.check(asking("")).await });
     sleep(MOMENT).await;
     assert!(!waiting.is_finished(), "no third connection is served");
-    within(second.check(asking("")))
-        .await
-        .expect("those inside are served");
+    within(second.check(asking(""))).await.expect("those inside are served");
     drop(first);
-    within(waiting)
-        .await
-        .expect("no panic")
-        .expect("answered after one left");
+    within(waiting).await.expect("no panic").expect("answered after one left");
 }
 
 #[tokio::test]
 async fn the_stream_and_header_limits_are_announced() {
-    let limits = Limits {
-        max_concurrent_streams: 7,
-        max_header_list_size: 9_000,
-        ..Limits::default()
-    };
+    let limits = Limits { max_concurrent_streams: 7, max_header_list_size: 9_000, ..Limits::default() };
     let (lane, _) = scripted_lane(limits).await;
     let mut stream = lane.tcp().await;
-    stream
-        .write_all(&[PREFACE, EMPTY_SETTINGS].concat())
-        .await
-        .expect("write");
+    stream.write_all(&[PREFACE, EMPTY_SETTINGS].concat()).await.expect("write");
     let mut head = [0; 9];
-    within(stream.read_exact(&mut head))
-        .await
-        .expect("a frame head");
+    within(stream.read_exact(&mut head)).await.expect("a frame head");
     assert_eq!(head[3], 4, "the first frame is SETTINGS");
     let mut payload = vec![0; usize::from(head[2])];
-    within(stream.read_exact(&mut payload))
-        .await
-        .expect("the settings");
+    within(stream.read_exact(&mut payload)).await.expect("the settings");
     let settings: Vec<(u16, u32)> = payload
         .chunks_exact(6)
         .map(|entry| {
             let value = entry[2..].try_into().expect("four bytes");
-            (
-                u16::from_be_bytes([entry[0], entry[1]]),
-                u32::from_be_bytes(value),
-            )
+            (u16::from_be_bytes([entry[0], entry[1]]), u32::from_be_bytes(value))
         })
         .collect();
-    assert!(
-        settings.contains(&(3, 7)),
-        "max concurrent streams: {settings:?}"
-    );
-    assert!(
-        settings.contains(&(6, 9_000)),
-        "max header list size: {settings:?}"
-    );
-    assert!(
-        settings.contains(&(4, Limits::default().stream_window)),
-        "window: {settings:?}"
-    );
+    assert!(settings.contains(&(3, 7)), "max concurrent streams: {settings:?}");
+    assert!(settings.contains(&(6, 9_000)), "max header list size: {settings:?}");
+    assert!(settings.contains(&(4, Limits::default().stream_window)), "window: {settings:?}");
 }
 
 #[tokio::test]
 async fn a_peer_that_stops_answering_pings_is_dropped() {
-    let limits = Limits {
-        keepalive_interval: MOMENT,
-        keepalive_timeout: MOMENT,
-        ..Limits::default()
-    };
+    let limits = Limits { keepalive_interval: MOMENT, keepalive_timeout: MOMENT, ..Limits::default() };
     let (lane, _) = scripted_lane(limits).await;
     let mut client = lane.client().await;
     let mut dead = lane.tcp().await;
-    dead.write_all(&[PREFACE, EMPTY_SETTINGS].concat())
-        .await
-        .expect("write");
+    dead.write_all(&[PREFACE, EMPTY_SETTINGS].concat()).await.expect("write");
     assert!(closed_within(MOMENT * 5, &mut dead).await);
-    within(client.check(asking("")))
-        .await
-        .expect("one that answers stays");
+    within(client.check(asking(""))).await.expect("one that answers stays");
 }
 
 /// Alone, because a file limit is the whole process's.
@@ -327,14 +233,7 @@ async fn run_out_of_files() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let (lane, _) = scripted_lane(Limits::default()).await;
     let maximum = getrlimit(Resource::Nofile).maximum;
-    setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: Some(40),
-            maximum,
-        },
-    )
-    .expect("a lower limit");
+    setrlimit(Resource::Nofile, Rlimit { current: Some(40), maximum }).expect("a lower limit");
     // Blocking, so the one thread cannot accept before the table is full of client sockets.
     let mut held = Vec::new();
     while let Ok(stream) = std::net::TcpStream::connect(lane.address) {
@@ -345,7 +244,5 @@ async fn run_out_of_files() {
     assert!(lane.is_running(), "accept errors are not fatal");
     drop(held);
     sleep(MOMENT).await;
-    within(lane.client().await.check(asking("")))
-        .await
-        .expect("answered again");
+    within(lane.client().await.check(asking(""))).await.expect("answered again");
 }

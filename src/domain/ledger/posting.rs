@@ -258,7 +258,7 @@ fn check_draw(entry: &Entry, before: &Obligation) -> Result<(), Refusal> {
         ExpendSource::Advanced(_) => before.advanced,
         ExpendSource::Obligated(_) | ExpendSource::Available(_) => before.obligated,
     };
-    let left = remaining - (amount.get() - draw.get());
+    let left = remaining - (amount.get() - draw.get()).max(0);
     if remaining == 0 || left != 0 {
         return Err(Refusal::DrawNotNeeded { obligation: before.id, remaining, left });
     }

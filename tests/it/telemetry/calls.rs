@@ -16,8 +16,7 @@ use tower::{Layer, ServiceExt, service_fn};
 
 use super::sink::Sink;
 use super::{
-    POST, Seen, TRACE, address, answer, bounds, drain, insert, message, request, text, traced,
-    trailers,
+    POST, Seen, TRACE, address, answer, bounds, drain, insert, message, request, text, traced, trailers,
 };
 
 #[tokio::test]
@@ -49,8 +48,7 @@ async fn a_unary_call_is_measured_with_its_status() {
     let method = "rpc.method=safelane.v1.FundingService/PostEntry";
     let rest = ["rpc.system.name=grpc", "server.address=127.0.0.1", "server.port=8443"];
     let ok = [&[method, "rpc.response.status_code=OK"][..], &rest].concat();
-    let gone = [&["error.type=NOT_FOUND", method, "rpc.response.status_code=NOT_FOUND"][..], &rest]
-        .concat();
+    let gone = [&["error.type=NOT_FOUND", method, "rpc.response.status_code=NOT_FOUND"][..], &rest].concat();
     let series = seen.series("rpc.server.call.duration");
     assert_eq!(series.len(), 2, "{series:?}");
     for (attributes, count) in series {
@@ -114,11 +112,7 @@ async fn a_handler_that_panics_is_an_internal_error() {
 async fn a_real_client_and_server_get_through() {
     let seen = Seen::new();
     let export = "opentelemetry.proto.collector.trace.v1.TraceService/Export";
-    let layer = Observe::new(
-        &seen.meters.meter("test"),
-        address(),
-        [(export.to_owned(), MethodKind::Unary)],
-    );
+    let layer = Observe::new(&seen.meters.meter("test"), address(), [(export.to_owned(), MethodKind::Unary)]);
     let (_, routes) = Sink::routes();
     let mut client = TraceServiceClient::new(layer.layer(routes));
     client.export(ExportTraceServiceRequest::default()).await.expect("answered");

@@ -197,13 +197,12 @@ fn json_lines_name_their_trace_without_a_collector() {
 
 #[test]
 fn lines_for_people_name_their_trace_and_have_no_colours_in_a_pipe() {
-    let output =
-        in_child("lines_for_people_name_their_trace_and_have_no_colours_in_a_pipe", || {
-            let runtime = Runtime::new().expect("a runtime");
-            let guard = start(&runtime, &settings(LogFormat::Human, None));
-            runtime.block_on(async { serve(&observe()).await });
-            guard.shutdown();
-        });
+    let output = in_child("lines_for_people_name_their_trace_and_have_no_colours_in_a_pipe", || {
+        let runtime = Runtime::new().expect("a runtime");
+        let guard = start(&runtime, &settings(LogFormat::Human, None));
+        runtime.block_on(async { serve(&observe()).await });
+        guard.shutdown();
+    });
     let Some(output) = output else { return };
     let log = log(&output);
     assert_eq!(log.len(), 1, "{log:?}");

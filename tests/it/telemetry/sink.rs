@@ -84,8 +84,7 @@ impl metrics::metrics_service_server::MetricsService for Sink {
         &self,
         request: Request<metrics::ExportMetricsServiceRequest>,
     ) -> Result<Response<metrics::ExportMetricsServiceResponse>, Status> {
-        let scopes =
-            request.into_inner().resource_metrics.into_iter().flat_map(|m| m.scope_metrics);
+        let scopes = request.into_inner().resource_metrics.into_iter().flat_map(|m| m.scope_metrics);
         let names = scopes.flat_map(|scope| scope.metrics).map(|metric| metric.name);
         self.metrics.lock().expect("not poisoned").extend(names);
         Ok(Response::new(metrics::ExportMetricsServiceResponse::default()))

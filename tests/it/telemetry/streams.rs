@@ -51,8 +51,7 @@ async fn a_stream_that_is_refused_or_left_is_no_longer_active() {
         .filter(|one| one.starts_with("rpc.response"))
         .collect();
     codes.sort();
-    let expected =
-        ["rpc.response.status_code=CANCELLED", "rpc.response.status_code=UNAUTHENTICATED"];
+    let expected = ["rpc.response.status_code=CANCELLED", "rpc.response.status_code=UNAUTHENTICATED"];
     assert_eq!(codes, expected);
 }
 
@@ -65,10 +64,7 @@ impl http_body::Body for Lazy {
     type Data = Bytes;
     type Error = Status;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         *self.seen_trace.lock().expect("one thread") = current_trace_id();
         Poll::Ready(Some(Ok(trailers("0"))))
     }

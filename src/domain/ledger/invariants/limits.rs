@@ -124,17 +124,17 @@ fn the_largest_amounts_pass_through_every_bucket() {
     desk.done(refund(1, MOST));
     desk.done(deobligate(1, MOST));
     desk.done(expend(ExpendSource::Advanced(obligation_id(2)), MOST, None));
-    desk.done(expend(ExpendSource::Advanced(obligation_id(3)), MOST, Some(MOST)));
+    desk.done(expend(ExpendSource::Advanced(obligation_id(3)), MOST, None));
     checks::whole_ledger(&desk.ledger);
 }
 
 #[test]
-fn a_draw_above_the_amount_promises_nothing() {
+fn a_draw_above_the_amount_is_refused() {
     let mut desk = Desk::with_task(100);
     desk.done(obligate(1, 10, 10, None));
-    desk.done(expend(ExpendSource::Obligated(obligation_id(1)), 5, Some(7)));
+    let refusal = Refusal::DrawNotNeeded { obligation: obligation_id(1), remaining: 10, left: 10 };
+    assert_eq!(desk.refused(expend(ExpendSource::Obligated(obligation_id(1)), 5, Some(7))), refusal);
     checks::whole_ledger(&desk.ledger);
-    assert_eq!((desk.buckets(10).expended, desk.obligation(1).obligated), (5, 10));
 }
 
 #[test]

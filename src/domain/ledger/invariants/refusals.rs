@@ -134,11 +134,24 @@ fn an_invoice_above_the_remainder_says_what_it_draws_from_available() {
         let refusal = Refusal::InsufficientObligated { obligation, remaining: 10, requested };
         assert_eq!(desk.refused(invoice(draw)), refusal);
     }
+    let too_dear = expend(from_obligated(1), 101, Some(91));
+    assert_eq!(desk.refused(too_dear), short(TASK, 90, 91));
     desk.done(invoice(Some(2)));
     let buckets = desk.buckets(TASK);
     assert_eq!((buckets.available, buckets.obligated, buckets.expended), (88, 0, 12));
     assert_eq!((desk.obligation(1).obligated, desk.obligation(1).expended), (0, 12));
-    assert_eq!(desk.refused(expend(from_obligated(1), 89, Some(89))), short(TASK, 88, 89));
+}
+
+#[test]
+fn a_draw_needs_a_live_obligation_that_the_invoice_uses_up() {
+    let mut desk = Desk::with_task(100);
+    let promised = desk.done(obligate(1, TASK, 10, None));
+    let obligation = obligation_id(1);
+    let early = Refusal::DrawNotNeeded { obligation, remaining: 10, left: 1 };
+    assert_eq!(desk.refused(expend(from_obligated(1), 12, Some(3))), early);
+    desk.done(reverse(promised));
+    let dead = Refusal::DrawNotNeeded { obligation, remaining: 0, left: 0 };
+    assert_eq!(desk.refused(expend(from_obligated(1), 12, Some(12))), dead);
 }
 
 #[test]

@@ -1,0 +1,115 @@
+//! The rules of the layers, checked by reading the source as text.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    collect(&root, &mut found);
+    let layer = root.join(folder);
+    let file = root.join(format!("{folder}.rs"));
+    found.retain(|(path, _)| path.starts_with(&layer) || *path == file);
+    assert!(!found.is_empty(), "{folder} has no source files");
+    found
+}
+
+fn collect(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            found.push((path, text));
+        }
+    }
+}
+
+/// Lines of code of a layer that hold one of the words. Comments and tests may name anything.
+fn offences(folder: &str, words: &[&str]) -> Vec<String> {
+    let mut offences = Vec::new();
+    for (path, text) in sources(folder) {
+        if path.components().any(|part| part.as_os_str() == "invariants") {
+            continue;
+        }
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for (number, line) in code.lines().enumerate() {
+            let told = line.trim_start().starts_with("//");
+            if !told && words.iter().any(|word| line.contains(word)) {
+                offences.push(format!("{}:{}: {}", path.display(), number + 1, line.trim()));
+            }
+        }
+    }
+    offences
+}
+
+fn expect_none(folder: &str, words: &[&str]) {
+    let found = offences(folder, words);
+    assert!(found.is_empty(), "src/{folder} must not use {words:?}:\n{}", found.join("\n"));
+}
+
+#[test]
+fn the_domain_knows_nothing_but_itself() {
+    let forbidden = [
+        "sqlx",
+        "tonic",
+        "prost",
+        "tokio",
+        "async ",
+        "crate::app",
+        "crate::store",
+        "crate::rpc",
+        "crate::server",
+        "Timestamp::now",
+        "new_v4",
+        "now_v7",
+        "getrandom",
+    ];
+    expect_none("domain", &forbidden);
+}
+
+#[test]
+fn sql_is_only_in_the_store() {
+    for layer in ["app", "rpc", "server", "cli", "domain"] {
+        expect_none(layer, &["sqlx"]);
+    }
+}
+
+#[test]
+fn the_wire_is_only_in_rpc_and_server() {
+    for layer in ["app", "store", "domain"] {
+        expect_none(layer, &["tonic", "prost"]);
+    }
+}
+
+#[test]
+fn nothing_points_back() {
+    expect_none("store", &["crate::app", "crate::rpc", "crate::server", "crate::cli"]);
+    expect_none("app", &["crate::rpc", "crate::server", "crate::cli"]);
+    expect_none("rpc", &["crate::server", "crate::cli"]);
+    expect_none("server", &["crate::cli"]);
+}
+
+#[test]
+fn money_has_no_floats() {
+    for layer in ["domain", "app", "store"] {
+        expect_none(layer, &["f32", "f64"]);
+    }
+}
+
+#[test]
+fn no_file_is_a_catch_all() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    collect(&root, &mut found);
+    for (path, text) in found {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        assert!(
+            !["util", "utils", "helper", "helpers", "manager", "data", "common"].contains(&name),
+            "{name}"
+        );
+        let lines = text.lines().count();
+        assert!(lines <= 480, "{} has {lines} lines; split it by responsibility", path.display());
+    }
+}
