@@ -20,11 +20,11 @@ PYTHON ?= python3
 # More arguments for `make run` (of safelane demo) and `make test` (of cargo test).
 ARGS   ?=
 
-# Where the private database is, as src/cli/database.rs says.
+# Where the demo's private database is, as src/cli/database.rs says.
 ifeq ($(shell id -u),0)
-DATA_DIR := /var/lib/safelane
+DATA_DIR := /var/lib/safelane-demo
 else
-DATA_DIR := $(or $(XDG_DATA_HOME),$(HOME)/.local/share)/safelane
+DATA_DIR := $(or $(XDG_DATA_HOME),$(HOME)/.local/share)/safelane-demo
 endif
 ifneq ($(SAFELANE_DATA_DIR),)
 DATA_DIR := $(SAFELANE_DATA_DIR)
@@ -90,8 +90,7 @@ deny: ## Check licences, sources and advisories of the dependencies
 		echo "cargo-deny is missing: cargo install --locked cargo-deny@$(CARGO_DENY)" >&2; exit 1; }
 	$(CARGO) deny --locked check
 
-# The directory is the service's default: an installed service on this machine uses it too.
-clean-data: ## Delete the private database; all its data is lost
+clean-data: ## Delete the demo's private database; all its data is lost
 	@case "$(DATA_DIR)" in /*) ;; *) echo "DATA_DIR must be an absolute path" >&2; exit 1 ;; esac; \
 	pid=$$(head -n 1 "$(DATA_DIR)/postgres/postmaster.pid" 2>/dev/null || true); \
 	if [ -n "$$pid" ] && kill -0 "$$pid" 2>/dev/null; then \

@@ -112,6 +112,7 @@ fn with_runtime(
 }
 
 /// A failure to write to standard output, such as a closed pipe.
+#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
 fn unwritten(error: std::io::Error) -> StartError {
     StartError::Refused(format!("cannot write to standard output: {error}"))
 }

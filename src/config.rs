@@ -15,12 +15,12 @@ use crate::telemetry::{self, LogFormat};
 /// Where the database is.
 #[derive(Debug, Clone, Args)]
 pub struct DatabaseArgs {
-    /// External PostgreSQL 15 or newer, such as postgres://user:password@host:5432/safelane.
+    /// External PostgreSQL 15 or newer, such as `postgres://user:password@host:5432/safelane`.
     /// Without it the service runs a private PostgreSQL of its own.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<Secret>,
     /// Folder of the private PostgreSQL. Default: /var/lib/safelane as root, else
-    /// ~/.local/share/safelane.
+    /// ~/.local/share/safelane; `safelane-demo` instead of `safelane` for the demo.
     #[arg(long, env = "SAFELANE_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
     /// Folder with the programs `postgres`, `initdb` and `pg_ctl`, if they are not found by themselves.
@@ -41,7 +41,7 @@ pub struct TelemetryArgs {
     /// How to write them: `human` or `json`.
     #[arg(long, env = "SAFELANE_LOG_FORMAT", default_value = "human")]
     pub log_format: String,
-    /// Collector for traces and metrics by OTLP over gRPC, such as http://127.0.0.1:4317. Off by default.
+    /// Collector for traces and metrics by OTLP over gRPC, such as `http://127.0.0.1:4317`. Off by default.
     #[arg(long, env = "SAFELANE_OTLP_ENDPOINT")]
     pub otlp_endpoint: Option<String>,
     /// Share of calls that are traced, in parts per million: 0 to 1000000.
@@ -192,7 +192,7 @@ fn wrong(setting: &'static str, value: &str, allowed: &str) -> StartError {
 
 fn number<T>(setting: &'static str, text: &str, low: T, high: T) -> Result<T, StartError>
 where
-    T: std::str::FromStr + PartialOrd + fmt::Display,
+    T: std::str::FromStr + PartialOrd + fmt::Display + Copy,
 {
     let parsed = text.parse().ok().filter(|value| low <= *value && *value <= high);
     parsed.ok_or_else(|| wrong(setting, text, &format!("give a whole number from {low} to {high}")))

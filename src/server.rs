@@ -51,7 +51,7 @@ use crate::server::token::Verifier;
 use crate::store::Store;
 
 /// The longest that a unary call may take, whatever the client asks for.
-const UNARY_MAX: Duration = Duration::from_secs(60);
+const UNARY_MAX: Duration = Duration::from_mins(1);
 /// How long telemetry, pool and tasks have to end after the last connection.
 const CLOSE_MAX: Duration = Duration::from_secs(5);
 

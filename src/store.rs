@@ -156,9 +156,11 @@ impl Store {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the one place that opens transactions")]
 async fn run<T, F>(pool: &PgPool, begin: &'static str, body: &F) -> Result<T, Error>
 where
-    F: for<'c> Fn(&'c mut PgConnection) -> Work<'c, T>,
+    T: Send,
+    F: for<'c> Fn(&'c mut PgConnection) -> Work<'c, T> + Sync,
 {
     let mut tx = pool.begin_with(begin).await.map_err(failed)?;
     match body(&mut tx).await {

@@ -168,7 +168,7 @@ pub(crate) async fn read(
 /// in a journal, so halving finds it.
 async fn last_revision_of(conn: &mut Connection, scope: ScopeId, head: i64, day: Date) -> Result<i64, Error> {
     let next_day = day.tomorrow().and_then(|next| next.to_zoned(TimeZone::UTC));
-    let end = next_day.map(|zoned| zoned.timestamp()).unwrap_or(Timestamp::MAX);
+    let end = next_day.map_or(Timestamp::MAX, |zoned| zoned.timestamp());
     let (mut before, mut after) = (0, head + 1);
     while 1 < after - before {
         let middle = before + (after - before) / 2;

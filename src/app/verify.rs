@@ -118,7 +118,7 @@ impl App {
         loop {
             let events = list_events(self.store.pool(), program.scope(), replay.revision(), PAGE).await?;
             let Some(last) = events.last().map(|event| event.revision) else { break };
-            for event in events {
+            for event in &events {
                 replay.take(event);
             }
             let progress = Verification::Progress { revision: last, head_revision };
@@ -128,7 +128,7 @@ impl App {
             }
         }
         let end = self.read_end(program, replay.revision(), replay.currency()).await?;
-        for event in end.tail {
+        for event in &end.tail {
             replay.take(event);
         }
         replay.compare(&end.stored, &end.reversals);

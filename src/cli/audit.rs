@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use crate::cli::database::Database;
+use crate::cli::database::{self, Database};
 use crate::cli::unwritten;
 use crate::config::{DatabaseArgs, TelemetryArgs};
 use crate::error::StartError;
@@ -37,7 +37,7 @@ impl Args {
 }
 
 pub(super) async fn run(args: Args) -> Result<ExitCode, StartError> {
-    let database = Database::open(&args.database).await?;
+    let database = Database::open(&args.database, database::SERVICE).await?;
     let findings = audit_everything(&database.store).await;
     database.close().await;
     let findings = findings.map_err(|error| StartError::Refused(format!("cannot audit: {error}")))?;

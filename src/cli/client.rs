@@ -73,6 +73,7 @@ pub(super) fn told(status: &Status) -> String {
 }
 
 /// The same as an error of the command.
+#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
 pub(super) fn refused(status: Status) -> StartError {
     StartError::Refused(told(&status))
 }

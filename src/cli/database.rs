@@ -7,6 +7,11 @@ use crate::error::StartError;
 use crate::store::embedded::{Embedded, Options};
 use crate::store::{Store, migrate};
 
+/// Name of the data directory of a service, below the system's or the user's folder for such.
+pub(super) const SERVICE: &str = "safelane";
+/// The same for the demo.
+pub(super) const DEMO: &str = "safelane-demo";
+
 /// An open database, and the private PostgreSQL behind it if there is one.
 pub(super) struct Database {
     pub(super) store: Store,
@@ -15,7 +20,9 @@ pub(super) struct Database {
 
 impl Database {
     /// Opens the database. A private one is started and brought up to date; an external one is left as is.
-    pub(super) async fn open(args: &DatabaseArgs) -> Result<Self, StartError> {
+    ///
+    /// The demo has a default folder of its own, so that it never writes where a service keeps its rows.
+    pub(super) async fn open(args: &DatabaseArgs, folder: &str) -> Result<Self, StartError> {
         let connections = args.connections()?;
         if let Some(url) = args.database_url.as_ref().filter(|url| !url.reveal().is_empty()) {
             let options = Store::parse_url(url.reveal()).map_err(|allowed| StartError::Setting {
@@ -28,7 +35,7 @@ impl Database {
         }
         let data_dir = match &args.data_dir {
             Some(chosen) => chosen.clone(),
-            None => default_data_dir()?,
+            None => default_data_dir(folder)?,
         };
         let embedded = Embedded::start(Options {
             data_dir,
@@ -51,9 +58,9 @@ impl Database {
     }
 }
 
-fn default_data_dir() -> Result<PathBuf, StartError> {
+fn default_data_dir(folder: &str) -> Result<PathBuf, StartError> {
     if rustix::process::geteuid().is_root() {
-        return Ok(PathBuf::from("/var/lib/safelane"));
+        return Ok(PathBuf::from("/var/lib").join(folder));
     }
     let base = match (std::env::var_os("XDG_DATA_HOME"), std::env::var_os("HOME")) {
         (Some(data), _) if !data.is_empty() => PathBuf::from(data),
@@ -63,5 +70,5 @@ fn default_data_dir() -> Result<PathBuf, StartError> {
             return Err(StartError::Refused(way_out.to_owned()));
         }
     };
-    Ok(base.join("safelane"))
+    Ok(base.join(folder))
 }

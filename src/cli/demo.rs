@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::client::ClientArgs;
-use crate::cli::database::Database;
+use crate::cli::database::{self, Database};
 use crate::cli::report::watch::Watch;
 use crate::cli::serve::{database_died, on_signals};
 use crate::cli::unwritten;
@@ -25,7 +25,7 @@ use crate::server::Server;
 use crate::store::migrate;
 use crate::telemetry;
 
-use play::Player;
+use play::{Player, program_id};
 
 /// Arguments of `safelane demo`.
 #[derive(Debug, clap::Args)]
@@ -57,20 +57,20 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, StartError> {
     let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
     on_signals(stop.clone(), cut.clone())?;
     say(&mut std::io::stdout(), "Starting the service and its private PostgreSQL ...")?;
-    let mut database = Database::open(&args.serve.database).await?;
+    let mut database = Database::open(&args.serve.database, database::DEMO).await?;
     migrate::migrate(&database.store).await?;
     let server = Server::bind(settings, database.store.clone(), Arc::new(SystemClock)).await?;
     let address = server.address();
     let served = server.run_until(stop.clone(), cut);
     let died = database_died(&mut database, stop.clone());
-    let played = show(address, args.once, stop);
-    let (drained, died, played) = tokio::join!(served, died, played);
+    let shown = show(address, args.once, stop);
+    let (drained, died, shown) = tokio::join!(served, died, shown);
     database.close().await;
     let drained = drained?;
     if drained.cut_connections != 0 {
         tracing::warn!(connections = drained.cut_connections, "cut at the drain deadline");
     }
-    played?;
+    shown?;
     died.map_or(Ok(ExitCode::SUCCESS), |told| Err(StartError::Refused(told)))
 }
 
@@ -90,14 +90,14 @@ async fn show(address: SocketAddr, once: bool, stop: CancellationToken) -> Resul
     say(&mut out, "Stopping.")
 }
 
-async fn play_and_watch(address: SocketAddr, out: &mut dyn Write) -> Result<(), StartError> {
+async fn play_and_watch(address: SocketAddr, out: &mut (dyn Write + Send)) -> Result<(), StartError> {
     let client = ClientArgs { server: format!("http://{address}"), token: None };
     let connection = client.connect().await?;
     let mut player = Player::new(connection.clone());
     say(out, &format!("Serving on {address}. Setting up the program US-HD-1998 ...\n"))?;
     player.set_up().await?;
     let request = pb::StreamBudgetReportRequest {
-        program_id: player.program_id(),
+        program_id: program_id(),
         delivery: pb::Delivery::State.into(),
         ..Default::default()
     };
@@ -118,7 +118,7 @@ async fn play_and_watch(address: SocketAddr, out: &mut dyn Write) -> Result<(), 
 }
 
 fn how_to_call(address: SocketAddr) -> String {
-    let program = steps::id("program").to_string();
+    let program = program_id();
     format!(
         "\nThe service goes on. Call it, by reflection, with either of:\n\
          \n  grpcurl -plaintext -d '{{\"program_id\": \"{program}\"}}' {address} \
@@ -130,6 +130,6 @@ fn how_to_call(address: SocketAddr) -> String {
     )
 }
 
-fn say(out: &mut dyn Write, text: &str) -> Result<(), StartError> {
+fn say(out: &mut (dyn Write + Send), text: &str) -> Result<(), StartError> {
     writeln!(out, "{text}").and_then(|()| out.flush()).map_err(unwritten)
 }

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use crate::cli::database::Database;
+use crate::cli::database::{self, Database};
 use crate::cli::unwritten;
 use crate::config::{DatabaseArgs, TelemetryArgs};
 use crate::error::StartError;
@@ -34,7 +34,7 @@ impl Args {
 }
 
 pub(super) async fn run(args: Args) -> Result<ExitCode, StartError> {
-    let database = Database::open(&args.database).await?;
+    let database = Database::open(&args.database, database::SERVICE).await?;
     let done = bring_up(&database, args.new_epoch).await;
     database.close().await;
     done

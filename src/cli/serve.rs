@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::database::Database;
+use crate::cli::database::{self, Database};
 use crate::cli::unwritten;
 use crate::clock::SystemClock;
 use crate::config::ServeArgs;
@@ -47,7 +47,7 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, StartError> {
     }
     let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
     on_signals(stop.clone(), cut.clone())?;
-    let mut database = Database::open(&args.serve.database).await?;
+    let mut database = Database::open(&args.serve.database, database::SERVICE).await?;
     if args.migrate {
         migrate::migrate(&database.store).await?;
     }

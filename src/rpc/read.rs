@@ -70,13 +70,11 @@ impl Reader {
     }
 
     /// An id that may be empty: `Some(None)` is empty, `None` is bad.
-    #[expect(clippy::option_option, reason = "absent and bad are different things")]
     pub fn optional_id<T>(&mut self, field: &str, text: &str, wrap: impl Fn(Uuid) -> T) -> Option<Option<T>> {
         if text.is_empty() { Some(None) } else { self.id(field, text, wrap).map(Some) }
     }
 
     /// A text that may be empty: `Some(None)` is empty, `None` is bad.
-    #[expect(clippy::option_option, reason = "absent and bad are different things")]
     pub fn optional<T>(
         &mut self,
         field: &str,
@@ -187,7 +185,6 @@ impl Reader {
     }
 
     /// A depth limit that may be absent.
-    #[expect(clippy::option_option, reason = "absent and bad are different things")]
     pub fn depth(&mut self, field: &str, depth: Option<i32>) -> Option<Option<i32>> {
         if let Some(given) = depth.filter(|given| *given < 0) {
             self.bad(field, format!("is {given}; give 0 or more"));

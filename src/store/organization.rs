@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::domain::ids::OrganizationId;
 use crate::domain::organization::{Organization, OrganizationKind};
 use crate::domain::refusal::Refusal;
+use crate::domain::text::CountryCode;
 use crate::error::{Error, Kind};
 use crate::store::rows::OrganizationRow;
 use crate::store::{broken_constraint, failed};
@@ -39,7 +40,7 @@ pub async fn insert_organization(conn: &mut PgConnection, new: &Organization) ->
     .bind(new.kind.word())
     .bind(new.code.as_str())
     .bind(new.name.as_str())
-    .bind(new.country.as_ref().map(|country| country.as_str()))
+    .bind(new.country.as_ref().map(CountryCode::as_str))
     .bind(new.created_at.to_sqlx())
     .bind(new.revision)
     .execute(conn)

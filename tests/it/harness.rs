@@ -233,7 +233,8 @@ impl World {
         drop(self.channel);
         self.stop.cancel();
         let drained = tokio::time::timeout(Duration::from_secs(30), self.serving).await;
-        drained.expect("the server stops in time").expect("the server does not panic");
+        let drained = drained.expect("the server stops in time").expect("the server does not panic");
+        assert_eq!(drained.cut_connections, 0, "every connection ends by itself");
         self.database.drop().await;
     }
 }
@@ -257,7 +258,8 @@ impl Replica {
     pub(crate) async fn finish(self) {
         drop(self.channel);
         self.stop.cancel();
-        self.serving.await.expect("the replica does not panic");
+        let drained = self.serving.await.expect("the replica does not panic");
+        assert_eq!(drained.cut_connections, 0, "every connection ends by itself");
     }
 }
 

@@ -20,16 +20,16 @@ use tonic_health::pb::health_client::HealthClient;
 use tower::Service;
 
 /// Longer than anything here should take; a test that reaches it has failed.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
-pub struct Lane {
+pub(crate) struct Lane {
     pub address: SocketAddr,
     pub shutdown: Shutdown,
     server: JoinHandle<Drained>,
 }
 
 impl Lane {
-    pub async fn start<S>(service: S, limits: Limits) -> Self
+    pub(crate) async fn start<S>(service: S, limits: Limits) -> Self
     where
         S: Service<http::Request<Incoming>, Response = http::Response<Body>, Error = Infallible>
             + Clone
@@ -44,12 +44,12 @@ impl Lane {
         Self { address, shutdown, server }
     }
 
-    pub async fn tcp(&self) -> TcpStream {
+    pub(crate) async fn tcp(&self) -> TcpStream {
         TcpStream::connect(self.address).await.expect("connect")
     }
 
     /// A new connection. Not tonic's channel: that one enforces `grpc-timeout` itself.
-    pub async fn client(&self) -> HealthClient<Wire> {
+    pub(crate) async fn client(&self) -> HealthClient<Wire> {
         let io = TokioIo::new(self.tcp().await);
         let (sender, connection) = handshake(TokioExecutor::new(), io).await.expect("handshake");
         tokio::spawn(connection);
@@ -57,18 +57,18 @@ impl Lane {
         HealthClient::with_origin(Wire(sender), origin)
     }
 
-    pub fn is_running(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         !self.server.is_finished()
     }
 
-    pub async fn drained(self) -> Drained {
+    pub(crate) async fn drained(self) -> Drained {
         within(self.server).await.expect("serve does not panic")
     }
 }
 
 /// One HTTP/2 connection as a tower service. Clones share it.
 #[derive(Clone)]
-pub struct Wire(SendRequest<Body>);
+pub(crate) struct Wire(SendRequest<Body>);
 
 impl Service<http::Request<Body>> for Wire {
     type Response = http::Response<Incoming>;
@@ -85,17 +85,17 @@ impl Service<http::Request<Body>> for Wire {
     }
 }
 
-pub async fn within<F: Future>(future: F) -> F::Output {
+pub(crate) async fn within<F: Future>(future: F) -> F::Output {
     timeout(PATIENCE, future).await.expect("done in time")
 }
 
-pub fn asking(service: &str) -> tonic::Request<HealthCheckRequest> {
+pub(crate) fn asking(service: &str) -> tonic::Request<HealthCheckRequest> {
     tonic::Request::new(HealthCheckRequest { service: service.to_owned() })
 }
 
 /// For a test that needs a whole process. In the test run it starts this binary again for that
 /// one test, checks the outcome and returns false; in that second process it returns true.
-pub fn alone(test: &str) -> bool {
+pub(crate) fn alone(test: &str) -> bool {
     const CHILD: &str = "SAFELANE_TEST_ALONE";
     if std::env::var_os(CHILD).is_some() {
         return true;

@@ -1,5 +1,7 @@
 //! The integration tests: the real server, a real PostgreSQL, real clients. One binary, so that PostgreSQL
 //! starts once. See README.md in this folder.
+#![expect(clippy::unwrap_used, reason = "a test that meets an impossible value should stop there and then")]
+#![expect(clippy::unused_self, reason = "a desk's methods read as what the desk does")]
 
 mod access;
 mod architecture;

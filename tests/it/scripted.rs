@@ -20,11 +20,11 @@ use tower::Layer;
 use crate::lane::Lane;
 
 /// The longest unary call.
-pub const UNARY_CAP: Duration = Duration::from_millis(400);
+pub(crate) const UNARY_CAP: Duration = Duration::from_millis(400);
 
 /// Does what the service name in the request says.
 #[derive(Clone, Default)]
-pub struct Scripted {
+pub(crate) struct Scripted {
     pub release: Arc<Notify>,
     pub running: Arc<AtomicUsize>,
 }
@@ -108,7 +108,7 @@ fn methods_that_stream() -> Vec<String> {
 }
 
 /// The layers in the order of production.
-pub async fn scripted_lane(limits: Limits) -> (Lane, Scripted) {
+pub(crate) async fn scripted_lane(limits: Limits) -> (Lane, Scripted) {
     let scripted = Scripted::default();
     let service = HealthServer::new(scripted.clone());
     let service = DeadlineLayer::new(UNARY_CAP, methods_that_stream()).layer(service);

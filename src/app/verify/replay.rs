@@ -78,7 +78,7 @@ impl Replay {
     }
 
     /// Replays one event.
-    pub(super) fn take(&mut self, stored: Stored) {
+    pub(super) fn take(&mut self, stored: &Stored) {
         self.events += 1;
         let follows = stored.revision == self.revision + 1;
         self.revision = stored.revision;
@@ -86,9 +86,9 @@ impl Replay {
         let hashes = stored.leaf_hash == leaf_hash(&stored.payload);
         self.check(READABLE, hashes, || "its bytes do not hash to its leaf".to_owned());
         match (self.codec.decode)(stored.kind, &stored.payload) {
-            Ok(Event::Period(period)) => self.take_period(period, &stored),
+            Ok(Event::Period(period)) => self.take_period(period, stored),
             Ok(Event::Allocation(allocation)) => self.take_allocation(allocation),
-            Ok(Event::Entry(posted)) => self.take_entry(posted),
+            Ok(Event::Entry(posted)) => self.take_entry(&posted),
             Ok(Event::Program(_) | Event::Organization(_)) => {}
             Err(error) => self.check(READABLE, false, || format!("it does not decode: {error:?}")),
         }
@@ -124,7 +124,7 @@ impl Replay {
         }
     }
 
-    fn take_entry(&mut self, posted: PostedEntry) {
+    fn take_entry(&mut self, posted: &PostedEntry) {
         self.entries += 1;
         let before: Vec<(AllocationId, Turnover)> =
             posted.balances.iter().map(|(id, _)| (*id, self.balance(*id).turnover)).collect();

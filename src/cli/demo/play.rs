@@ -49,10 +49,6 @@ impl Player {
         }
     }
 
-    pub(super) fn program_id(&self) -> String {
-        id("program").to_string()
-    }
-
     /// Revision of the program after the set-up.
     pub(super) fn revision(&self) -> i64 {
         self.revision
@@ -65,7 +61,7 @@ impl Player {
             .await?;
         self.organization("operator", pb::OrganizationKind::Operator, "OP-1", "Clearance operator").await?;
         let program = pb::Program {
-            program_id: self.program_id(),
+            program_id: program_id(),
             code: "US-HD-1998".to_owned(),
             title: "Humanitarian demining".to_owned(),
             funder_id: id("funder").to_string(),
@@ -77,7 +73,7 @@ impl Player {
         self.funding.create_program(request).await.map_err(refused)?;
         let period = pb::Period {
             period_id: id("period").to_string(),
-            program_id: self.program_id(),
+            program_id: program_id(),
             code: "FY1998".to_owned(),
             title: "Fiscal year 1998".to_owned(),
             first_day: Some(pb::Date { year: 1997, month: 10, day: 1 }),
@@ -119,7 +115,7 @@ impl Player {
         let grant = purpose == pb::AllocationPurpose::Grant;
         let allocation = pb::Allocation {
             allocation_id: node(name),
-            program_id: self.program_id(),
+            program_id: program_id(),
             period_id: id("period").to_string(),
             parent_id: node(parent),
             code: code.to_owned(),
@@ -151,14 +147,14 @@ impl Player {
     }
 
     async fn post(&mut self, step: &Step) -> Result<pb::PostEntryResponse, StartError> {
-        let entry = entry(step, self.program_id())?;
+        let entry = entry(step, program_id())?;
         let request = pb::PostEntryRequest { entry: Some(entry) };
         Ok(self.funding.post_entry(request).await.map_err(refused)?.into_inner())
     }
 
     async fn expect_pushed(&mut self, step: &Step) -> Result<(), StartError> {
         let request = pb::GetEntryRequest {
-            program_id: self.program_id(),
+            program_id: program_id(),
             entry_id: id("entry 3").to_string(),
             min_revision: 0,
         };
@@ -196,7 +192,7 @@ impl Player {
         };
         let entry = pb::Entry {
             entry_id: id("entry overspend").to_string(),
-            program_id: self.program_id(),
+            program_id: program_id(),
             effective_on: Some(day(6)),
             action: Some(Action::Reserve(reserve)),
             ..Default::default()
@@ -213,12 +209,17 @@ impl Player {
 
     /// What is authorized now, in words, and the program's revision.
     pub(super) async fn authorized(&mut self) -> Result<(String, i64), StartError> {
-        let request = pb::GetProgramRequest { program_id: self.program_id(), min_revision: 0 };
+        let request = pb::GetProgramRequest { program_id: program_id(), min_revision: 0 };
         let answer = self.funding.get_program(request).await.map_err(refused)?.into_inner();
         let periods = answer.program.map(|program| program.periods).unwrap_or_default();
         let authorized = periods.first().map_or(0, |period| period.authorization);
         Ok((format!("{CURRENCY} {}", format_minor_units(authorized, EXPONENT)), answer.revision))
     }
+}
+
+/// The id of the demo's program.
+pub(super) fn program_id() -> String {
+    id("program").to_string()
 }
 
 fn node(name: &str) -> String {

@@ -37,16 +37,16 @@ pub(super) fn read() -> Result<Vec<Step>, StartError> {
     rows.map(|line| {
         let broken = || StartError::Refused(format!("the example has a broken line: {line:?}"));
         let cells: Vec<&str> = line.split(',').collect();
-        let [number, action, from, to, minor_units, note] = cells.as_slice() else {
+        let [number, action, from, to, amount, note] = cells.as_slice() else {
             return Err(broken());
         };
-        let node = |place: &str| place.split('.').next().unwrap_or_default().to_owned();
+        let first = |place: &str| place.split('.').next().unwrap_or_default().to_owned();
         Ok(Step {
             number: (*number).to_owned(),
             action: (*action).to_owned(),
-            from: node(from),
-            to: node(to),
-            minor_units: minor_units.parse().map_err(|_| broken())?,
+            from: first(from),
+            to: first(to),
+            minor_units: amount.parse().map_err(|_| broken())?,
             note: (*note).to_owned(),
         })
     })

@@ -147,7 +147,7 @@ impl Watch {
     pub(in crate::cli) async fn until(
         &mut self,
         revision: i64,
-        out: &mut dyn Write,
+        out: &mut (dyn Write + Send),
     ) -> Result<(), StartError> {
         while self.revision < revision {
             let next = self.stream.message().await.map_err(refused)?;
@@ -161,7 +161,7 @@ impl Watch {
     fn take(
         &mut self,
         message: pb::StreamBudgetReportResponse,
-        out: Option<&mut dyn Write>,
+        out: Option<&mut (dyn Write + Send)>,
     ) -> Result<Option<Duration>, StartError> {
         self.token = message.resume_token;
         let Some(body) = message.message else { return Ok(None) };

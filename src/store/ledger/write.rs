@@ -6,6 +6,7 @@ use sqlx::PgConnection;
 use crate::domain::ids::{AllocationId, EntryId, OrganizationId, ProgramId, TaskId};
 use crate::domain::ledger::Ledger;
 use crate::domain::program::{Allocation, Obligation, Period, Reservation};
+use crate::domain::text::CountryCode;
 use crate::error::Error;
 use crate::store::failed;
 use crate::store::ledger::Dirty;
@@ -107,7 +108,7 @@ async fn insert_allocation(conn: &mut PgConnection, new: &Allocation) -> Result<
     .bind(new.code.as_str())
     .bind(new.title.as_str())
     .bind(new.purpose.word())
-    .bind(new.country.as_ref().map(|country| country.as_str()))
+    .bind(new.country.as_ref().map(CountryCode::as_str))
     .bind(new.recipient.map(OrganizationId::uuid))
     .bind(new.task.map(TaskId::uuid))
     .bind(&new.path)
@@ -200,7 +201,7 @@ async fn upsert_obligations(
     if promised.is_empty() {
         return Ok(());
     }
-    let payee_ids = promised.iter().map(|row| row.payee.organization.map(|id| id.uuid()));
+    let payee_ids = promised.iter().map(|row| row.payee.organization.map(OrganizationId::uuid));
     sqlx::query(
         "-- ledger.upsert_obligations
          INSERT INTO obligations (program_id, obligation_id, allocation_id, payee_name, payee_id,
