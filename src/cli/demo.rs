@@ -61,10 +61,10 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, StartError> {
     migrate::migrate(&database.store).await?;
     let server = Server::bind(settings, database.store.clone(), Arc::new(SystemClock)).await?;
     let address = server.address();
-    let served = server.run_until(stop.clone(), cut);
+    let running = server.run_until(stop.clone(), cut);
     let died = database_died(&mut database, stop.clone());
     let shown = show(address, args.once, stop);
-    let (drained, died, shown) = tokio::join!(served, died, shown);
+    let (drained, died, shown) = tokio::join!(running, died, shown);
     database.close().await;
     let drained = drained?;
     if drained.cut_connections != 0 {

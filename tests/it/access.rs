@@ -17,7 +17,7 @@ use hyper_util::service::TowerToHyperService;
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use safelane::cli::signing_key::{KeyAlgorithm, SigningKey};
-use safelane::clock::Clock;
+use safelane::clock::{Clock, SystemClock};
 use safelane::domain::caller::{Caller, Role};
 use safelane::error::StartError;
 use safelane::rpc::access::AccessRules;
@@ -678,7 +678,7 @@ fn stderr_of(output: &Output) -> String {
 
 /// Issued tokens live in real time, so they are verified by a clock that stands at the real time.
 fn clock_at_real_time() -> Arc<ManualClock> {
-    Arc::new(ManualClock(Mutex::new(std::time::SystemTime::now().try_into().unwrap())))
+    Arc::new(ManualClock(Mutex::new(SystemClock.now())))
 }
 
 #[test]

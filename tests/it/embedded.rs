@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::harness::fresh_id;
 use safelane::store::embedded::{Embedded, Options};
 use sqlx::{Connection, PgConnection};
 use tokio::time::{sleep, timeout};
-use uuid::Uuid;
 
 /// Tells the test process that it is the service to be killed, and where its data directory is.
 const VICTIM: &str = "SAFELANE_TEST_VICTIM";
@@ -28,7 +28,7 @@ impl Place {
     }
 
     fn named(ending: &str) -> Self {
-        let place = Self(env::temp_dir().join(format!("sl-{}{ending}", Uuid::new_v4().simple())));
+        let place = Self(env::temp_dir().join(format!("sl-{}{ending}", fresh_id())));
         fs::create_dir(&place.0).unwrap();
         fs::set_permissions(&place.0, Permissions::from_mode(0o755)).unwrap();
         place

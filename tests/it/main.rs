@@ -7,6 +7,7 @@ mod access;
 mod architecture;
 mod calls;
 mod desk;
+mod documents;
 mod embedded;
 mod example;
 mod harness;
