@@ -137,7 +137,11 @@ impl TelemetryArgs {
         let ppm = "--trace-sample-ppm (SAFELANE_TRACE_SAMPLE_PPM)";
         Ok(telemetry::Settings {
             log_format,
-            log_filter: self.log.clone().unwrap_or_else(|| default_log.to_owned()),
+            log_filter: self
+                .log
+                .clone()
+                .filter(|log| !log.is_empty())
+                .unwrap_or_else(|| default_log.to_owned()),
             otlp_endpoint: self.otlp_endpoint.clone().filter(|endpoint| !endpoint.is_empty()),
             sample_ratio_ppm: number(ppm, &self.trace_sample_ppm, 0, 1_000_000)?,
             version: env!("CARGO_PKG_VERSION").to_owned(),
