@@ -123,7 +123,7 @@ fn how_to_call(address: SocketAddr) -> String {
         "\nThe service goes on. Call it, by reflection, with either of:\n\
          \n  grpcurl -plaintext -d '{{\"program_id\": \"{program}\"}}' {address} \
          safelane.v1.FundingService/GetProgram\
-         \n  buf curl --http2-prior-knowledge -d '{{\"program_id\": \"{program}\"}}' \
+         \n  buf curl --protocol grpc --http2-prior-knowledge --reflect -d '{{\"program_id\": \"{program}\"}}' \
          http://{address}/safelane.v1.FundingService/GetProgram\
          \n\nFollow the budget:  safelane report watch --program US-HD-1998 --server http://{address}\
          \nStop it:            Ctrl-C"
