@@ -232,6 +232,14 @@ fn refused_funds(refusal: &Refusal) -> (ErrorReason, Facts) {
             let facts = short("obligation_id", obligation.to_string(), *remaining, *requested);
             (ErrorReason::InsufficientAdvanced, facts)
         }
+        Refusal::DrawNotNeeded { obligation, remaining, left } => {
+            let facts = vec![
+                ("obligation_id", obligation.to_string()),
+                ("remaining", remaining.to_string()),
+                ("left", left.to_string()),
+            ];
+            (ErrorReason::DrawNotNeeded, facts)
+        }
         Refusal::AmountTooLarge(id) => (ErrorReason::AmountTooLarge, vec![("allocation_id", id.to_string())]),
         _ => (ErrorReason::Unspecified, Vec::new()),
     }
