@@ -279,6 +279,15 @@ pub fn read_allocation(reader: &mut Reader, sent: &pb::Allocation) -> Option<All
     })
 }
 
+/// Reads a stored allocation. Of its path the message holds only the length and its own code; the codes
+/// above it are left blank.
+pub fn read_stored_allocation(reader: &mut Reader, sent: &pb::Allocation) -> Option<Allocation> {
+    let asked = read_allocation(reader, sent)?;
+    let mut path = vec![String::new(); usize::try_from(sent.depth).ok()?];
+    path.push(sent.code.clone());
+    Some(Allocation { path, ..asked })
+}
+
 /// An allocation for the wire.
 #[must_use]
 pub fn allocation(of: &Allocation) -> pb::Allocation {

@@ -48,7 +48,7 @@ fn decode(kind: EventKind, bytes: &[u8]) -> Result<Event, Error> {
         }
         EventKind::AllocationCreated => {
             let stored = read::<pb::Allocation>(bytes)?;
-            convert::read_allocation(&mut reader, &stored).map(Event::Allocation)
+            convert::read_stored_allocation(&mut reader, &stored).map(Event::Allocation)
         }
         EventKind::EntryPosted => {
             let stored = read::<pb::PostEntryResponse>(bytes)?;
