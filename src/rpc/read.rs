@@ -149,16 +149,15 @@ impl Reader {
 
     /// A positive amount in the program's currency.
     pub fn amount(&mut self, field: &str, money: Option<&pb::Money>, currency: Currency) -> Option<Amount> {
-        let money = self.any_money(field, money)?;
-        if money.currency != currency {
-            let given = money.currency;
-            self.bad(
-                format!("{field}.currency_code"),
-                format!("is {given}, but the program's currency is {currency}"),
-            );
+        let given = money.and_then(|money| Currency::parse(&money.currency_code).ok());
+        let money = self.any_money(field, money);
+        // Told even when the amount is bad as well: the caller should hear of everything at once.
+        if let Some(given) = given.filter(|given| *given != currency) {
+            let rule = format!("is {given}, but the program's currency is {currency}");
+            self.bad(format!("{field}.currency_code"), rule);
             return None;
         }
-        Some(money.amount)
+        Some(money?.amount)
     }
 
     /// `min_revision` and its like.
