@@ -8,6 +8,7 @@ use crate::app::funding_reads::EntryFilter;
 use crate::domain::caller::Caller;
 use crate::domain::entry::PostedEntry;
 use crate::domain::ids::{AllocationId, EntryId, ObligationId, OrganizationId, PeriodId, ProgramId};
+use crate::domain::text::Code;
 use crate::error::Error;
 use crate::rpc::convert::entry_out::posted_entry;
 use crate::rpc::read::Reader;
@@ -38,7 +39,8 @@ pub(super) async fn list_programs(
     let mut reader = Reader::default();
     let page = reader.page(sent.page_size, &sent.page_token);
     let funder = reader.optional_id("funder_id", &sent.funder_id, OrganizationId::new);
-    let (page, funder) = reader.finish(page.zip(funder))?;
+    let prefix = reader.optional("code_prefix", &sent.code_prefix, Code::parse);
+    let ((page, funder), _prefix) = reader.finish(page.zip(funder).zip(prefix))?;
     let filter = ProgramFilter {
         funder: funder.map(OrganizationId::uuid),
         code_prefix: sent.code_prefix.clone(),

@@ -4,7 +4,7 @@ use tonic::{Request, Response, Status};
 
 use crate::app::App;
 use crate::domain::ids::OrganizationId;
-use crate::domain::text::CountryCode;
+use crate::domain::text::{Code, CountryCode};
 use crate::rpc::pb::organization_service_server::OrganizationService;
 use crate::rpc::read::Reader;
 use crate::rpc::{caller, convert, pb};
@@ -58,7 +58,9 @@ impl OrganizationService for OrganizationRpc {
             Some(kind) => reader.choice("kind", kind, convert::organization_kind).map(Some),
         };
         let country = reader.optional("country_code", &sent.country_code, CountryCode::parse);
-        let (page, (kind, country)) = reader.finish(page.zip(kind.zip(country)))?;
+        let prefix = reader.optional("code_prefix", &sent.code_prefix, Code::parse);
+        let all = page.zip(kind.zip(country)).zip(prefix);
+        let ((page, (kind, country)), _prefix) = reader.finish(all)?;
         let filter = OrganizationFilter {
             kind,
             country: country.map(|country| country.as_str().to_owned()),
