@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::app::codec::EventCodec;
 use crate::app::command::{ChangePeriod, Command, Event};
+use crate::app::funding::may_undo;
 use crate::app::writer::{Outcomes, Submission, Written};
 use crate::domain::entry::{Action, Entry, Expend, ExpendSource, PostedEntry};
 use crate::domain::ids::{AllocationId, EntryId, ProgramId, ScopeId};
@@ -168,9 +169,10 @@ impl Batch {
                 Ok(Event::Allocation(added))
             }
             Command::PostEntry(entry) => {
+                may_undo(submission.by.role(), ledger, entry)?;
                 let effect = ledger.apply(entry.clone(), revision)?;
                 self.mark(&effect);
-                Ok(Event::Entry(posted(ledger, effect, revision, self.recorded_at, &submission.by)))
+                Ok(Event::Entry(posted(ledger, effect, revision, self.recorded_at, submission.by.subject())))
             }
             Command::CreateOrganization(_) | Command::CreateProgram(_) => {
                 Err(Error::bug("a scope that exists was begun again"))

@@ -11,7 +11,7 @@ use crate::app::command::{ChangePeriod, Command, Event};
 use crate::app::organization::unexpected;
 use crate::app::writer::{Submission, Written};
 use crate::domain::caller::{Caller, Role};
-use crate::domain::entry::{Entry, PostedEntry};
+use crate::domain::entry::{Action, Entry, PostedEntry};
 use crate::domain::ids::{OrganizationId, ProgramId};
 use crate::domain::ledger::{Ledger, recorded_at};
 use crate::domain::organization::OrganizationKind;
@@ -34,7 +34,7 @@ impl App {
         }
         self.expect_kind(new.funder, OrganizationKind::Funder).await?;
         self.expect_kind(new.office, OrganizationKind::Office).await?;
-        match self.writer.write_one(Command::CreateProgram(new), caller.subject()).await? {
+        match self.writer.write_one(Command::CreateProgram(new), caller).await? {
             Written { revision, event: Event::Program(program) } => Ok((program, revision)),
             other => Err(unexpected(&other)),
         }
@@ -76,7 +76,7 @@ impl App {
     }
 
     async fn write_period(&self, caller: &Caller, command: Command) -> Result<(Period, i64), Error> {
-        match self.writer.write_one(command, caller.subject()).await? {
+        match self.writer.write_one(command, caller).await? {
             Written { revision, event: Event::Period(period) } => Ok((period, revision)),
             other => Err(unexpected(&other)),
         }
@@ -95,7 +95,7 @@ impl App {
         if let Some(recipient) = new.recipient {
             self.expect_known(recipient).await?;
         }
-        match self.writer.write_one(Command::CreateAllocation(new), caller.subject()).await? {
+        match self.writer.write_one(Command::CreateAllocation(new), caller).await? {
             Written { revision, event: Event::Allocation(allocation) } => Ok((allocation, revision)),
             other => Err(unexpected(&other)),
         }
@@ -128,7 +128,7 @@ impl App {
         let sent = entries.into_iter().zip(&allowed).filter(|(_, verdict)| verdict.is_ok());
         let submissions = sent.map(|(entry, _)| Submission {
             command: Command::PostEntry(entry),
-            by: caller.subject().to_owned(),
+            by: caller.clone(),
         });
         let mut done = self.writer.write(submissions.collect()).await.into_iter();
         let outcome = |verdict: Result<(), Error>| {
@@ -143,17 +143,12 @@ impl App {
         allowed.into_iter().map(outcome).collect()
     }
 
-    /// A caller posts to its own programs; a coordinator spends, and only a funder changes what was
-    /// authorized.
+    /// A caller posts to its own programs, what its role may. A reversal is judged by what it undoes, once
+    /// that is read.
     async fn may_post(&self, caller: &Caller, entry: &Entry) -> Result<(), Error> {
         self.program(caller, entry.program).await?;
-        let allowed = match caller.role() {
-            Role::Admin => true,
-            Role::Funder => entry.action.changes_authorization(),
-            Role::Coordinator => !entry.action.changes_authorization(),
-            Role::Field | Role::Auditor => false,
-        };
-        if allowed { Ok(()) } else { Err(Error::Forbidden) }
+        let undoes = matches!(entry.action, Action::Reverse { .. });
+        if undoes || may_book(caller.role(), &entry.action) { Ok(()) } else { Err(Error::Forbidden) }
     }
 
     /// What booking an entry would do now. Nothing is changed.
@@ -162,7 +157,7 @@ impl App {
     /// Why it would be refused.
     pub async fn preview_entry(&self, caller: &Caller, entry: Entry) -> Result<PostedEntry, Error> {
         self.may_post(caller, &entry).await?;
-        let (codec, now, by) = (self.codec, self.clock.now(), caller.subject().to_owned());
+        let (codec, now, by) = (self.codec, self.clock.now(), caller.clone());
         let previewed = self.store.snapshot(move |conn| {
             let (entry, by) = (entry.clone(), by.clone());
             Box::pin(async move {
@@ -175,12 +170,32 @@ impl App {
                 let mut ledger = Ledger::new(entry.currency);
                 let command = Command::PostEntry(entry.clone());
                 load_for(conn, codec, program, &mut ledger, &[&command]).await?;
+                may_undo(by.role(), &ledger, &entry)?;
                 let effect = ledger.apply(entry, head.revision + 1)?;
-                Ok(posted(&ledger, effect, head.revision, recorded_at(now, head.recorded_at), &by))
+                let at = recorded_at(now, head.recorded_at);
+                Ok(posted(&ledger, effect, head.revision, at, by.subject()))
             })
         });
         previewed.await
     }
+}
+
+/// Whether a role may book an action: a coordinator spends, and only a funder changes what was authorized.
+const fn may_book(role: Role, action: &Action) -> bool {
+    match role {
+        Role::Admin => true,
+        Role::Funder => action.changes_authorization(),
+        Role::Coordinator => !action.changes_authorization(),
+        Role::Field | Role::Auditor => false,
+    }
+}
+
+/// Whoever may book an entry may undo it, and nobody else: a reversal moves the same money.
+pub(crate) fn may_undo(role: Role, ledger: &Ledger, entry: &Entry) -> Result<(), Error> {
+    let Action::Reverse { entry: target, .. } = &entry.action else { return Ok(()) };
+    // What is not there is refused by the rules.
+    let past = ledger.reversible.get(target).map(|past| &past.entry.action);
+    if past.is_none_or(|action| may_book(role, action)) { Ok(()) } else { Err(Error::Forbidden) }
 }
 
 /// What an entry that was booked before was answered.

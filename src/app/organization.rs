@@ -21,7 +21,7 @@ impl App {
         caller: &Caller,
         new: Organization,
     ) -> Result<(Organization, i64), Error> {
-        let written = self.writer.write_one(Command::CreateOrganization(new), caller.subject()).await?;
+        let written = self.writer.write_one(Command::CreateOrganization(new), caller).await?;
         match written {
             Written { revision, event: Event::Organization(organization) } => Ok((organization, revision)),
             other => Err(unexpected(&other)),

@@ -17,6 +17,7 @@ use crate::app::codec::EventCodec;
 use crate::app::command::{Command, Event};
 use crate::app::feed::Feed;
 use crate::clock::Clock;
+use crate::domain::caller::Caller;
 use crate::domain::ids::ScopeId;
 use crate::error::{Error, Kind};
 use crate::store::Store;
@@ -30,8 +31,8 @@ pub const BATCH_MAX: usize = 512;
 pub struct Submission {
     /// What is asked.
     pub command: Command,
-    /// The caller's subject, kept with the change.
-    pub by: String,
+    /// Who asks: the subject is kept with the change, the role decides what may be reversed.
+    pub by: Caller,
 }
 
 /// What a command did, now or when it was sent first.
@@ -66,8 +67,8 @@ impl Writer {
     ///
     /// # Errors
     /// Why it was refused, or why the service could not take it.
-    pub async fn write_one(&self, command: Command, by: &str) -> Result<Written, Error> {
-        let one = vec![Submission { command, by: by.to_owned() }];
+    pub async fn write_one(&self, command: Command, by: &Caller) -> Result<Written, Error> {
+        let one = vec![Submission { command, by: by.clone() }];
         self.write(one).await.pop().unwrap_or_else(|| Err(Error::bug("a write without an outcome")))
     }
 
