@@ -177,14 +177,14 @@ impl App {
             }
         };
         let (codec, report) = (self.codec, query.report);
-        let (scope, reading) = self
+        let (scope, head, reading) = self
             .store
             .snapshot(move |conn| {
                 Box::pin(async move {
                     let scope = resolve(&mut *conn, report).await?;
                     let Some(requested) = after else {
                         let reading = read(conn, codec, &scope, AsOf::Latest).await?;
-                        return Ok((scope, Ok(reading)));
+                        return Ok((scope, reading.revision, Ok(reading)));
                     };
                     let heads = find_heads(conn, &[report.program.uuid()]).await?;
                     let head =
@@ -192,14 +192,14 @@ impl App {
                     if head.revision < requested {
                         return Err(Refusal::RevisionAhead { requested, revision: head.revision }.into());
                     }
-                    Ok((scope, Err(requested)))
+                    Ok((scope, head.revision, Err(requested)))
                 })
             })
             .await?;
         let (sender, receiver) = mpsc::channel(QUEUE_LEN);
         let follower = Follower::new(self.clone(), query, scope, bound, program.currency, sender);
         tokio::spawn(async move {
-            follower.run(reading).await;
+            follower.run(reading, head).await;
             drop(seat);
         });
         Ok(receiver)

@@ -90,12 +90,17 @@ impl Follower {
         }
     }
 
-    /// Sends everything until the reader is gone, the end is reached, or the server drains.
-    pub(super) async fn run(mut self, start: Result<Reading, i64>) {
+    /// Sends everything until the reader is gone, the end is reached, or the server drains. `head` is how
+    /// far the program was when the stream was opened.
+    pub(super) async fn run(mut self, start: Result<Reading, i64>, head: i64) {
         let known = {
             let revision = start.as_ref().map_or_else(|after| *after, |reading| reading.revision);
             (self.at, self.previous) = (revision, revision);
-            self.app.feed.watch(self.query.report.program.scope(), revision)
+            let scope = self.query.report.program.scope();
+            let known = self.app.feed.watch(scope, head);
+            // Others may watch the scope and know less: what is behind the head is sent at once.
+            self.app.feed.tell(scope, head);
+            known
         };
         let begun = match start {
             Ok(reading) => self.snapshot(reading).await,
