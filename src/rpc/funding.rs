@@ -14,7 +14,7 @@ use crate::domain::caller::Caller;
 use crate::domain::entry::Entry;
 use crate::domain::ids::{PeriodId, ProgramId, RequestId};
 use crate::domain::program::{Period, PeriodState, Program};
-use crate::error::Error;
+use crate::error::{Away, Error};
 use crate::rpc::convert::entry::{Context, read_entry};
 use crate::rpc::convert::entry_out::posted_entry;
 use crate::rpc::convert::report::verification;
@@ -238,7 +238,7 @@ impl FundingService for FundingRpc {
 
 impl FundingRpc {
     /// Takes what has arrived, books it together, and answers in order, until the client half-closes or
-    /// goes away. Entries that were read are booked even when the client is gone: it may have sent them
+    /// goes away, or the server drains. Entries that were read are booked even when the client is gone: it may have sent them
     /// and lost the link.
     async fn answer_entries(
         &self,
@@ -249,8 +249,10 @@ impl FundingRpc {
         let (arrived_in, mut arrived) = mpsc::channel(ENTRIES_TOGETHER_MAX);
         let ended = Arc::new(std::sync::Mutex::new(None));
         let ended_in = Arc::clone(&ended);
+        let drain = self.app.feed().drain().clone();
         tokio::spawn(async move {
-            while let Some(next) = sent.next().await {
+            let drained = || Some(Err(Error::Unavailable(Away::Draining).into()));
+            while let Some(next) = drain.run_until_cancelled(sent.next()).await.unwrap_or_else(drained) {
                 match next {
                     Ok(request) => {
                         if arrived_in.send(request).await.is_err() {
