@@ -1,6 +1,7 @@
 //! Opening the database that the settings name: an external one, or the private one of the data directory.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::config::DatabaseArgs;
 use crate::error::StartError;
@@ -11,6 +12,9 @@ use crate::store::{Store, migrate};
 pub(super) const SERVICE: &str = "safelane";
 /// The same for the demo.
 pub(super) const DEMO: &str = "safelane-demo";
+/// How long work in progress may keep the connections open. The server has waited for it before; what is
+/// cut is rolled back.
+const CLOSE_MAX: Duration = Duration::from_secs(1);
 
 /// An open database, and the private PostgreSQL behind it if there is one.
 pub(super) struct Database {
@@ -51,7 +55,9 @@ impl Database {
 
     /// Closes the connections and stops the private PostgreSQL.
     pub(super) async fn close(self) {
-        self.store.close().await;
+        if tokio::time::timeout(CLOSE_MAX, self.store.close()).await.is_err() {
+            tracing::warn!("cut work that was still waiting for the database");
+        }
         if let Some(embedded) = self.embedded {
             embedded.stop().await;
         }
