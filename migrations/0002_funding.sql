@@ -30,6 +30,10 @@ CREATE TABLE programs (
     CONSTRAINT programs_office_id_fkey FOREIGN KEY (office_id) REFERENCES organizations
 );
 
+-- For the list of a party's programs.
+CREATE INDEX programs_funder_id_idx ON programs (funder_id, code);
+CREATE INDEX programs_office_id_idx ON programs (office_id, code);
+
 CREATE TABLE periods (
     program_id             UUID   NOT NULL,
     period_id              UUID   NOT NULL,

@@ -25,11 +25,12 @@ use std::sync::Arc;
 use crate::app::codec::EventCodec;
 use crate::app::feed::Feed;
 use crate::app::program_facts::ProgramFacts;
-use crate::app::seats::Seats;
+use crate::app::seats::{Seat, Seats};
 use crate::app::token::Sealer;
 use crate::app::writer::Writer;
 use crate::clock::Clock;
-use crate::error::StartError;
+use crate::domain::caller::Caller;
+use crate::error::{Error, StartError};
 use crate::store::Store;
 
 /// Everything that use cases need. Cheap to clone.
@@ -71,6 +72,15 @@ impl App {
     #[must_use]
     pub const fn feed(&self) -> &Feed {
         &self.feed
+    }
+
+    /// Takes one of the caller's seats for a stream, unless the server drains.
+    ///
+    /// # Errors
+    /// A quota when the caller has too many; `Unavailable` while draining.
+    pub fn take_seat(&self, caller: &Caller) -> Result<Seat, Error> {
+        self.feed.expect_open()?;
+        self.seats.take(caller)
     }
 
     /// The present, for checks of what a caller sends.

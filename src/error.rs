@@ -104,8 +104,6 @@ pub enum Away {
     Draining,
     /// A bounded queue is full.
     Overloaded,
-    /// The asked-for `min_revision` has not been reached in time.
-    RevisionNotReached,
 }
 
 /// What a use case answers when it cannot do what was asked.
@@ -173,6 +171,12 @@ pub enum Error {
     /// The service cannot take the call now.
     #[error("the service cannot take this call now: {0:?}")]
     Unavailable(Away),
+    /// The caller's deadline has passed. A write may still be done.
+    #[error("the deadline has passed; sending a write again under the same id is safe")]
+    DeadlineExceeded,
+    /// A handler panicked, which was logged where it was caught.
+    #[error("internal error")]
+    Panicked,
     /// A bug or a broken invariant. The source is logged once and never leaves the process.
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),

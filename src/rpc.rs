@@ -9,6 +9,7 @@ pub mod funding_reads;
 pub mod health;
 pub mod journal;
 pub mod organization;
+mod posting_stream;
 pub mod read;
 pub mod status;
 pub mod stored;

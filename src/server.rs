@@ -152,8 +152,14 @@ impl Server {
         let poll = tokio::spawn(self.app.feed().clone().poll());
         let service = routes(&self, ready)?;
         let shutdown = Shutdown { stop: CancellationToken::new(), cut: cut.clone() };
-        let serving = tokio::spawn(serve(self.listener, service, self.settings.limits, shutdown.clone()));
-        stop.cancelled().await;
+        let mut serving = tokio::spawn(serve(self.listener, service, self.settings.limits, shutdown.clone()));
+        tokio::select! {
+            () = stop.cancelled() => {}
+            // It ends only when it is told to; a server that no longer listens must not look alive.
+            ended = &mut serving => {
+                return Err(StartError::Refused(format!("the accept loop ended by itself: {ended:?}")));
+            }
+        }
         readiness.send_replace(Readiness::Draining);
         tracing::info!("draining: not serving any more");
         tokio::select! {

@@ -18,7 +18,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{ConnectOptions as _, PgConnection, PgPool};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
@@ -49,6 +49,11 @@ pub type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'c
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: PgPool,
+    /// One connection of its own for the readiness check: a queue for the others says nothing about the
+    /// database.
+    probe: PgPool,
+    /// For work that takes as long as it takes: migrations.
+    unbounded: PgConnectOptions,
     /// Work that must be finished before the pool is closed.
     tasks: TaskTracker,
 }
@@ -69,12 +74,15 @@ impl Store {
     /// Makes a pool that connects when it is first used.
     #[must_use]
     pub fn new(options: PgConnectOptions, connections_max: u32) -> Self {
-        let options = options.application_name("safelane").options(SESSION_SETTINGS);
-        let pool = PgPoolOptions::new()
-            .max_connections(connections_max)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_lazy_with(options);
-        Self { pool, tasks: TaskTracker::new() }
+        let unbounded = options.application_name("safelane");
+        let bounded = unbounded.clone().options(SESSION_SETTINGS);
+        let pool = |connections| {
+            PgPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .connect_lazy_with(bounded.clone())
+        };
+        Self { pool: pool(connections_max), probe: pool(1), unbounded, tasks: TaskTracker::new() }
     }
 
     /// Runs `body` in a transaction and commits. The body may run several times, when the transaction loses
@@ -127,8 +135,16 @@ impl Store {
     /// # Errors
     /// `Unavailable` when it does not.
     pub async fn ping(&self) -> Result<(), Error> {
-        sqlx::query("-- store.ping\nSELECT 1").execute(&self.pool).await.map_err(failed)?;
+        sqlx::query("-- store.ping\nSELECT 1").execute(&self.probe).await.map_err(failed)?;
         Ok(())
+    }
+
+    /// A connection without time limits, outside the pool.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub(crate) async fn connect_unbounded(&self) -> Result<PgConnection, Error> {
+        self.unbounded.connect().await.map_err(failed)
     }
 
     /// The pool, for single statements.
@@ -153,6 +169,7 @@ impl Store {
         self.tasks.close();
         self.tasks.wait().await;
         self.pool.close().await;
+        self.probe.close().await;
     }
 }
 
@@ -216,4 +233,12 @@ pub(crate) fn broken_constraint(error: &sqlx::Error) -> Option<&str> {
         sqlx::Error::Database(told) => told.constraint(),
         _ => None,
     }
+}
+
+/// An update that misses its row is a broken invariant, never a silent success.
+pub(crate) fn expect_rows(affected: u64, expected: usize) -> Result<(), Error> {
+    if usize::try_from(affected) == Ok(expected) {
+        return Ok(());
+    }
+    Err(Error::bug(format!("an update touched {affected} rows, not {expected}")))
 }

@@ -111,7 +111,7 @@ pub fn init(settings: &Settings) -> Result<Guard, StartError> {
 
 fn log_filter(text: &str) -> Result<EnvFilter, StartError> {
     EnvFilter::try_new(text).map_err(|error| StartError::Setting {
-        setting: "--log-filter (SAFELANE_LOG)",
+        setting: "--log (SAFELANE_LOG)",
         value: text.to_owned(),
         allowed: format!("a list such as \"info,safelane=debug\" is expected ({error})"),
     })

@@ -19,8 +19,6 @@ use crate::store::journal::find_heads;
 
 /// How often the heads of watched scopes are read.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// How long a read waits for `min_revision` when the caller gave no shorter deadline.
-const MIN_REVISION_WAIT: Duration = Duration::from_secs(10);
 
 /// How far a scope is known to be, and since when.
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +71,14 @@ impl Feed {
         &self.drain
     }
 
+    /// Refuses new streams once the server drains.
+    ///
+    /// # Errors
+    /// `Unavailable` while draining.
+    pub fn expect_open(&self) -> Result<(), Error> {
+        if self.drain.is_cancelled() { Err(Error::Unavailable(Away::Draining)) } else { Ok(()) }
+    }
+
     /// Polls the heads of watched scopes until the feed drains. A poll that fails is tried again: streams
     /// keep their place and go on when the database is back.
     pub async fn poll(self) {
@@ -99,24 +105,24 @@ impl Feed {
         watched.iter().filter(|(_, sender)| sender.receiver_count() != 0).map(|(id, _)| id.uuid()).collect()
     }
 
-    /// Waits until a scope has reached a revision; 0 does not wait.
+    /// Waits until a scope has reached a revision, up to the caller's deadline: past it this future is
+    /// dropped. 0 does not wait, and neither does a scope that does not exist: the read will say so.
     ///
     /// # Errors
-    /// `Unavailable` when it does not in time.
+    /// `Unavailable` when the database or this server goes away.
     pub async fn reach(&self, scope: ScopeId, min_revision: i64) -> Result<(), Error> {
         if min_revision <= 0 {
             return Ok(());
         }
         let heads = find_heads(self.store.pool(), &[scope.uuid()]).await?;
-        let revision = heads.first().map_or(0, |head| head.revision);
-        if min_revision <= revision {
+        let Some(head) = heads.first().filter(|head| head.revision < min_revision) else {
             return Ok(());
-        }
-        let mut receiver = self.watch(scope, revision);
+        };
+        let mut receiver = self.watch(scope, head.revision);
         let reached = receiver.wait_for(|known| min_revision <= known.revision);
-        match tokio::time::timeout(MIN_REVISION_WAIT, reached).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(Error::Unavailable(Away::RevisionNotReached)),
+        match self.drain.run_until_cancelled(reached).await {
+            Some(Ok(_)) => Ok(()),
+            Some(Err(_)) | None => Err(Error::Unavailable(Away::Draining)),
         }
     }
 }

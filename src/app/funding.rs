@@ -62,7 +62,7 @@ impl App {
     /// # Errors
     /// Refuses a code that is taken.
     pub async fn open_period(&self, caller: &Caller, new: Period) -> Result<(Period, i64), Error> {
-        self.program(caller, new.program).await?;
+        self.facts.get_to_change(caller, new.program).await?;
         self.write_period(caller, Command::OpenPeriod(new)).await
     }
 
@@ -71,7 +71,7 @@ impl App {
     /// # Errors
     /// Refuses a stale caller, a step out of order, and closing what is not settled.
     pub async fn change_period(&self, caller: &Caller, change: ChangePeriod) -> Result<(Period, i64), Error> {
-        self.program(caller, change.program).await?;
+        self.facts.get_to_change(caller, change.program).await?;
         self.write_period(caller, Command::ChangePeriod(change)).await
     }
 
@@ -91,7 +91,7 @@ impl App {
         caller: &Caller,
         new: Allocation,
     ) -> Result<(Allocation, i64), Error> {
-        self.program(caller, new.program).await?;
+        self.facts.get_to_change(caller, new.program).await?;
         if let Some(recipient) = new.recipient {
             self.expect_known(recipient).await?;
         }
@@ -126,10 +126,8 @@ impl App {
             allowed.push(self.may_post(caller, entry).await);
         }
         let sent = entries.into_iter().zip(&allowed).filter(|(_, verdict)| verdict.is_ok());
-        let submissions = sent.map(|(entry, _)| Submission {
-            command: Command::PostEntry(entry),
-            by: caller.clone(),
-        });
+        let submissions =
+            sent.map(|(entry, _)| Submission { command: Command::PostEntry(entry), by: caller.clone() });
         let mut done = self.writer.write(submissions.collect()).await.into_iter();
         let outcome = |verdict: Result<(), Error>| {
             verdict?;
@@ -146,7 +144,7 @@ impl App {
     /// A caller posts to its own programs, what its role may. A reversal is judged by what it undoes, once
     /// that is read.
     async fn may_post(&self, caller: &Caller, entry: &Entry) -> Result<(), Error> {
-        self.program(caller, entry.program).await?;
+        self.facts.get_to_change(caller, entry.program).await?;
         let undoes = matches!(entry.action, Action::Reverse { .. });
         if undoes || may_book(caller.role(), &entry.action) { Ok(()) } else { Err(Error::Forbidden) }
     }

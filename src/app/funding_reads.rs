@@ -15,7 +15,7 @@ use crate::store::funding::{
     ProgramFilter, TreeFilter, find_allocation, find_obligation, find_reversal, list_allocations,
     list_obligations, list_periods, list_programs,
 };
-use crate::store::journal::{EventKind, find_answered, find_heads, list_events};
+use crate::store::journal::{Event as Stored, EventKind, find_answered, find_heads, list_events};
 
 /// The most journal rows that one call of `ListEntries` reads.
 const ENTRIES_SCANNED_MAX: i64 = 5_000;
@@ -166,7 +166,7 @@ impl App {
         Ok(page.cut(self, bound, rows, |row| row.path.join("\n").into_bytes()))
     }
 
-    /// One entry, and the entry that reversed it.
+    /// The stored bytes of one entry, and the entry that reversed it.
     ///
     /// # Errors
     /// `NotFound` when there is none for this caller.
@@ -176,20 +176,17 @@ impl App {
         program: ProgramId,
         id: EntryId,
         min_revision: i64,
-    ) -> Result<(PostedEntry, Option<EntryId>), Error> {
+    ) -> Result<(Vec<u8>, Option<EntryId>), Error> {
         self.program(caller, program).await?;
         self.feed.reach(program.scope(), min_revision).await?;
         let found = find_answered(self.store.pool(), program.scope(), &[id.uuid()]).await?;
         let known = found.into_iter().next().filter(|known| known.event.kind == EventKind::EntryPosted);
         let event = known.ok_or_else(|| Error::not_found(Kind::Entry, id))?.event;
-        let Event::Entry(posted) = (self.codec.decode)(event.kind, &event.payload)? else {
-            return Err(Error::not_found(Kind::Entry, id));
-        };
         let reversed_by = find_reversal(self.store.pool(), program, id).await?;
-        Ok((posted, reversed_by))
+        Ok((event.payload, reversed_by))
     }
 
-    /// Entries in the order of the journal. A page of a narrow filter may be short and still have a next.
+    /// The stored bytes of entries, in the order of the journal. A page of a narrow filter may be short and still have a next.
     ///
     /// # Errors
     /// `PageToken` when the token is of another list.
@@ -199,7 +196,7 @@ impl App {
         filter: EntryFilter,
         min_revision: i64,
         page: PageRequest,
-    ) -> Result<Page<PostedEntry>, Error> {
+    ) -> Result<Page<Vec<u8>>, Error> {
         self.program(caller, filter.program).await?;
         self.feed.reach(filter.program.scope(), min_revision).await?;
         let bound = filter.bound();
@@ -208,25 +205,34 @@ impl App {
             None => filter.after_revision,
             Some(bytes) => i64::from_be_bytes(bytes.try_into().map_err(|_| Error::PageToken)?),
         };
-        let events =
-            list_events(self.store.pool(), filter.program.scope(), last, ENTRIES_SCANNED_MAX).await?;
-        let all_read = i64::try_from(events.len()).unwrap_or(i64::MAX) < ENTRIES_SCANNED_MAX;
-        let (mut rows, mut left) = (Vec::new(), events.into_iter());
-        for event in left.by_ref() {
-            last = event.revision;
-            if event.kind == EventKind::EntryPosted
-                && let Event::Entry(posted) = (self.codec.decode)(event.kind, &event.payload)?
-                && filter.keeps(&posted)
-            {
-                rows.push(posted);
+        let (mut rows, mut scanned, mut more) = (Vec::new(), 0, true);
+        // First about a page; more at a time while the filter keeps little.
+        let mut step = page.limit();
+        while more && rows.len() < usize::from(page.size) && scanned < ENTRIES_SCANNED_MAX {
+            let events = list_events(self.store.pool(), filter.program.scope(), last, step).await?;
+            more = i64::try_from(events.len()) == Ok(step);
+            scanned += step;
+            step = (step * 2).min(ENTRIES_SCANNED_MAX);
+            for event in events {
                 if usize::from(page.size) <= rows.len() {
+                    more = true;
                     break;
+                }
+                last = event.revision;
+                if event.kind == EventKind::EntryPosted && self.keeps(&filter, &event)? {
+                    rows.push(event.payload);
                 }
             }
         }
-        let more = !all_read || left.next().is_some();
         let next = more.then(|| self.sealer.seal(bound, &last.to_be_bytes()));
         Ok(Page { rows, next })
+    }
+
+    fn keeps(&self, filter: &EntryFilter, event: &Stored) -> Result<bool, Error> {
+        match (self.codec.decode)(event.kind, &event.payload)? {
+            Event::Entry(posted) => Ok(filter.keeps(&posted)),
+            _ => Ok(false),
+        }
     }
 
     /// One obligation.

@@ -40,6 +40,22 @@ impl ProgramFacts {
         if sees(caller, &program) { Ok(program) } else { Err(Error::not_found(Kind::Program, id)) }
     }
 
+    /// The program, if the caller may change it: as its funder, its office, or an administrator.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none that it sees; `Forbidden` when it sees it in another part.
+    pub async fn get_to_change(&self, caller: &Caller, id: ProgramId) -> Result<Arc<Program>, Error> {
+        let program = self.get(caller, id).await?;
+        let own = caller.organization_id();
+        let allowed = match caller.role() {
+            Role::Admin => true,
+            Role::Funder => own == Some(program.funder.uuid()),
+            Role::Coordinator => own == Some(program.office.uuid()),
+            Role::Field | Role::Auditor => false,
+        };
+        if allowed { Ok(program) } else { Err(Error::Forbidden) }
+    }
+
     fn kept(&self, id: ProgramId) -> Option<Arc<Program>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }

@@ -2,7 +2,9 @@
 //!
 //! A past report starts from the present rows. A row that has not changed since is the answer; for the
 //! others the journal is read backwards from the asked-for revision, since every entry carries the balances
-//! after it. So a report of last week costs what happened to those rows, not the whole history.
+//! after it. It stops when each has its answer: soon for rows that change often, and at the row's own
+//! beginning for one that had not changed for long. The journal never changes, so this is done in pages
+//! outside the snapshot, and ends when the caller goes away.
 
 use std::collections::HashMap;
 
@@ -11,7 +13,6 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::app::App;
-use crate::app::codec::EventCodec;
 use crate::app::command::Event;
 use crate::domain::caller::Caller;
 use crate::domain::ids::{AllocationId, PeriodId, ProgramId, ScopeId};
@@ -54,6 +55,8 @@ pub struct ReportQuery {
 /// Rows of one revision, before they are cut to a depth.
 #[derive(Debug, Clone)]
 pub(crate) struct Reading {
+    /// The journal.
+    pub scope: ScopeId,
     /// The revision.
     pub revision: i64,
     /// When it was recorded.
@@ -77,17 +80,17 @@ impl App {
     ) -> Result<BudgetReport, Error> {
         let program = self.program(caller, query.program).await?;
         self.feed.reach(query.program.scope(), min_revision).await?;
-        let codec = self.codec;
         let (scope, reading) = self
             .store
             .snapshot(move |conn| {
                 Box::pin(async move {
                     let scope = resolve(&mut *conn, query).await?;
-                    let reading = read(conn, codec, &scope, as_of).await?;
+                    let reading = read(conn, &scope, as_of).await?;
                     Ok((scope, reading))
                 })
             })
             .await?;
+        let reading = self.turned_back(reading).await?;
         let top_len = scope.top.len().max(1);
         let totals = totals(&reading.rows, top_len)?;
         let mut rows = reading.rows;
@@ -133,13 +136,9 @@ pub(crate) async fn resolve(conn: &mut Connection, query: ReportQuery) -> Result
     Ok(scope)
 }
 
-/// Reads the rows of a scope as of a moment. The connection must be in one snapshot.
-pub(crate) async fn read(
-    conn: &mut Connection,
-    codec: EventCodec,
-    scope: &ReportScope,
-    as_of: AsOf,
-) -> Result<Reading, Error> {
+/// Reads the rows of a scope that were there at a moment, with their present balances. The connection must be
+/// in one snapshot. For a past moment [`App::turned_back`] must follow.
+pub(crate) async fn read(conn: &mut Connection, scope: &ReportScope, as_of: AsOf) -> Result<Reading, Error> {
     let program = scope.program;
     let heads = find_heads(&mut *conn, &[program.uuid()]).await?;
     let head = *heads.first().ok_or_else(|| Error::not_found(Kind::Program, program))?;
@@ -151,7 +150,12 @@ pub(crate) async fn read(
         AsOf::Revision(requested) => requested,
         AsOf::Day(day) => last_revision_of(&mut *conn, program.scope(), head.revision, day).await?,
     };
-    let recorded_at = find_recorded_at(&mut *conn, program.scope(), revision).await?;
+    let recorded_at = match (find_recorded_at(&mut *conn, program.scope(), revision).await?, as_of) {
+        (Some(recorded_at), _) => recorded_at,
+        // Nothing had been recorded by then.
+        (None, AsOf::Day(day)) => end_of(day),
+        (None, _) => head.recorded_at,
+    };
     let mut rows = list_report_rows(&mut *conn, scope, ROWS_MAX + 1).await?;
     if ROWS_MAX < i64::try_from(rows.len()).unwrap_or(i64::MAX) {
         let what = "the scope of a report; ask for one period or one allocation; its list of allocations";
@@ -159,16 +163,14 @@ pub(crate) async fn read(
     }
     if revision < head.revision {
         rows.retain(|row| row.created_revision <= revision);
-        turn_back(conn, codec, program.scope(), revision, &mut rows).await?;
     }
-    Ok(Reading { revision, recorded_at: recorded_at.unwrap_or(head.recorded_at), rows })
+    Ok(Reading { scope: program.scope(), revision, recorded_at, rows })
 }
 
 /// The last revision that was recorded by the end of a day, UTC; 0 when there is none. Times never go back
 /// in a journal, so halving finds it.
 async fn last_revision_of(conn: &mut Connection, scope: ScopeId, head: i64, day: Date) -> Result<i64, Error> {
-    let next_day = day.tomorrow().and_then(|next| next.to_zoned(TimeZone::UTC));
-    let end = next_day.map_or(Timestamp::MAX, |zoned| zoned.timestamp());
+    let end = end_of(day);
     let (mut before, mut after) = (0, head + 1);
     while 1 < after - before {
         let middle = before + (after - before) / 2;
@@ -179,38 +181,45 @@ async fn last_revision_of(conn: &mut Connection, scope: ScopeId, head: i64, day:
     Ok(before)
 }
 
-/// Gives rows that changed after a revision the balance that they had at it.
-async fn turn_back(
-    conn: &mut Connection,
-    codec: EventCodec,
-    scope: ScopeId,
-    revision: i64,
-    rows: &mut [Allocation],
-) -> Result<(), Error> {
-    let mut changed: HashMap<AllocationId, &mut Allocation> =
-        rows.iter_mut().filter(|row| revision < row.revision).map(|row| (row.id, row)).collect();
-    for row in changed.values_mut() {
-        // What no earlier entry touched had nothing.
-        row.balance = Balance::default();
-        row.revision = row.created_revision;
+/// The first instant after a day, UTC.
+fn end_of(day: Date) -> Timestamp {
+    let next_day = day.tomorrow().and_then(|next| next.to_zoned(TimeZone::UTC));
+    next_day.map_or(Timestamp::MAX, |zoned| zoned.timestamp())
+}
+
+impl App {
+    /// Gives rows that changed after the reading's revision the balance that they had at it.
+    pub(crate) async fn turned_back(&self, mut reading: Reading) -> Result<Reading, Error> {
+        self.turn_back(reading.scope, reading.revision, &mut reading.rows).await?;
+        Ok(reading)
     }
-    let mut up_to = revision;
-    while let Some(oldest) = changed.values().map(|row| row.created_revision).min() {
-        if up_to <= oldest {
-            break;
+
+    async fn turn_back(&self, scope: ScopeId, revision: i64, rows: &mut [Allocation]) -> Result<(), Error> {
+        let mut changed: HashMap<AllocationId, &mut Allocation> =
+            rows.iter_mut().filter(|row| revision < row.revision).map(|row| (row.id, row)).collect();
+        for row in changed.values_mut() {
+            // What no earlier entry touched had nothing.
+            row.balance = Balance::default();
+            row.revision = row.created_revision;
         }
-        let events = list_events_back(&mut *conn, scope, up_to, BACK_PAGE).await?;
-        let Some(last) = events.last() else { break };
-        up_to = last.revision - 1;
-        for event in events.iter().filter(|event| event.kind == EventKind::EntryPosted) {
-            let Event::Entry(posted) = (codec.decode)(event.kind, &event.payload)? else { continue };
-            for (id, balance) in posted.balances {
-                if let Some(row) = changed.remove(&id) {
-                    row.balance = balance;
-                    row.revision = event.revision;
+        let mut up_to = revision;
+        while let Some(oldest) = changed.values().map(|row| row.created_revision).min() {
+            if up_to <= oldest {
+                break;
+            }
+            let events = list_events_back(self.store.pool(), scope, up_to, BACK_PAGE).await?;
+            let Some(last) = events.last() else { break };
+            up_to = last.revision - 1;
+            for event in events.iter().filter(|event| event.kind == EventKind::EntryPosted) {
+                let Event::Entry(posted) = (self.codec.decode)(event.kind, &event.payload)? else { continue };
+                for (id, balance) in posted.balances {
+                    if let Some(row) = changed.remove(&id) {
+                        row.balance = balance;
+                        row.revision = event.revision;
+                    }
                 }
             }
         }
+        Ok(())
     }
-    Ok(())
 }

@@ -9,6 +9,7 @@ mod follow;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tracing::Instrument as _;
 
 use crate::app::App;
 use crate::app::report::{AsOf, ReportQuery, read, resolve};
@@ -26,8 +27,34 @@ use follow::Follower;
 
 /// Messages that wait for a slow reader. Small: what waits here is already out of date.
 const QUEUE_LEN: usize = 16;
-/// Position in a token that was handed out before the snapshot was complete.
-const UNFINISHED_SNAPSHOT: i64 = -1;
+
+/// A place in a stream, as tokens keep it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// The snapshot was not complete: whoever resumes here gets one anew.
+    UnfinishedSnapshot,
+    /// Everything up to `at` was sent; `previous` is the revision of the entry that was sent last, or where
+    /// the stream began.
+    After { at: i64, previous: i64 },
+}
+
+impl Place {
+    fn bytes(self) -> Vec<u8> {
+        match self {
+            Self::UnfinishedSnapshot => Vec::new(),
+            Self::After { at, previous } => [at.to_be_bytes(), previous.to_be_bytes()].concat(),
+        }
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let revision = |part: &[u8]| part.try_into().ok().map(i64::from_be_bytes);
+        match bytes.len() {
+            0 => Some(Self::UnfinishedSnapshot),
+            16 => Some(Self::After { at: revision(&bytes[..8])?, previous: revision(&bytes[8..])? }),
+            _ => None,
+        }
+    }
+}
 
 /// How changes are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,25 +192,29 @@ impl App {
         &self,
         caller: &Caller,
         query: StreamQuery,
-    ) -> Result<mpsc::Receiver<Message>, Error> {
+    ) -> Result<mpsc::Receiver<Result<Message, Error>>, Error> {
         let program = self.program(caller, query.report.program).await?;
-        let seat = self.seats.take(caller)?;
+        let seat = self.take_seat(caller)?;
         let bound = query.bound();
         let after = match &query.start {
             Start::Latest => None,
-            Start::After(revision) => Some(*revision),
+            Start::After(revision) => Some((*revision, *revision)),
             Start::Resume(token) => {
-                Some(self.sealer.open_resume(bound, token)?).filter(|at| *at != UNFINISHED_SNAPSHOT)
+                let bytes = self.sealer.open_resume(bound, token)?;
+                match Place::read(&bytes).ok_or(Error::ResumeToken)? {
+                    Place::UnfinishedSnapshot => None,
+                    Place::After { at, previous } => Some((at, previous)),
+                }
             }
         };
-        let (codec, report) = (self.codec, query.report);
+        let report = query.report;
         let (scope, head, reading) = self
             .store
             .snapshot(move |conn| {
                 Box::pin(async move {
                     let scope = resolve(&mut *conn, report).await?;
-                    let Some(requested) = after else {
-                        let reading = read(conn, codec, &scope, AsOf::Latest).await?;
+                    let Some((requested, previous)) = after else {
+                        let reading = read(conn, &scope, AsOf::Latest).await?;
                         return Ok((scope, reading.revision, Ok(reading)));
                     };
                     let heads = find_heads(conn, &[report.program.uuid()]).await?;
@@ -192,16 +223,17 @@ impl App {
                     if head.revision < requested {
                         return Err(Refusal::RevisionAhead { requested, revision: head.revision }.into());
                     }
-                    Ok((scope, head.revision, Err(requested)))
+                    Ok((scope, head.revision, Err((requested, previous))))
                 })
             })
             .await?;
         let (sender, receiver) = mpsc::channel(QUEUE_LEN);
         let follower = Follower::new(self.clone(), query, scope, bound, program.currency, sender);
-        tokio::spawn(async move {
+        let task = async move {
             follower.run(reading, head).await;
             drop(seat);
-        });
+        };
+        tokio::spawn(task.in_current_span());
         Ok(receiver)
     }
 }

@@ -7,14 +7,15 @@
 mod replay;
 
 use tokio::sync::mpsc;
+use tracing::Instrument as _;
 
 use crate::app::App;
 use crate::domain::caller::Caller;
 use crate::domain::ids::ProgramId;
 use crate::domain::ledger::Ledger;
-use crate::error::{Error, Kind};
+use crate::error::{Away, Error, Kind};
 use crate::store::audit::{Finding, INVARIANTS, run_audit};
-use crate::store::journal::{Event as Stored, find_heads, list_events};
+use crate::store::journal::{Event as Stored, find_answered, find_heads, list_events};
 use crate::store::ledger::{list_reversals, load_whole_ledger};
 
 use replay::Replay;
@@ -96,15 +97,21 @@ impl App {
         let head = heads.first().ok_or_else(|| Error::not_found(Kind::Program, id))?.revision;
         let (sender, receiver) = mpsc::channel(QUEUE_LEN);
         let (app, replay) = (self.clone(), Replay::new(self.codec, program.currency));
-        tokio::spawn(async move {
-            let last = match app.verify(id, head, replay, &sender).await {
-                Ok(verdict) => Ok(Verification::Verdict(verdict)),
-                Err(error) => Err(error),
+        let seat = self.take_seat(caller)?;
+        let task = async move {
+            let drain = app.feed.drain().clone();
+            let verified = drain.run_until_cancelled(app.verify(id, head, replay, &sender)).await;
+            let last = match verified {
+                Some(Ok(verdict)) => Ok(Verification::Verdict(verdict)),
+                Some(Err(error)) => Err(error),
+                None => Err(Error::Unavailable(Away::Draining)),
             };
             if sender.send(last).await.is_err() {
                 tracing::debug!("a verification ended without its reader");
             }
-        });
+            drop(seat);
+        };
+        tokio::spawn(task.in_current_span());
         Ok(receiver)
     }
 
@@ -118,24 +125,35 @@ impl App {
         loop {
             let events = list_events(self.store.pool(), program.scope(), replay.revision(), PAGE).await?;
             let Some(last) = events.last().map(|event| event.revision) else { break };
-            for event in &events {
-                replay.take(event);
-            }
+            let short = i64::try_from(events.len()).unwrap_or(i64::MAX) < PAGE;
+            self.replay(program, &mut replay, &events).await?;
             let progress = Verification::Progress { revision: last, head_revision };
             if sender.send(Ok(progress)).await.is_err() {
                 // The rest would be read in one piece, for nobody.
                 return Ok(verdict(replay, &[]));
             }
-            if head_revision <= last {
+            // Until there is nearly nothing left: what comes meanwhile is read with the rows, in one piece.
+            if short {
                 break;
             }
         }
         let end = self.read_end(program, replay.revision(), replay.currency()).await?;
-        for event in &end.tail {
-            replay.take(event);
-        }
+        self.replay(program, &mut replay, &end.tail).await?;
         replay.compare(&end.stored, &end.reversals);
         Ok(verdict(replay, &end.findings))
+    }
+
+    /// Replays events. Of past entries only those are at hand that an event reverses, so that memory does not
+    /// grow with the journal.
+    async fn replay(&self, program: ProgramId, replay: &mut Replay, events: &[Stored]) -> Result<(), Error> {
+        for event in events {
+            if let Some(target) = replay.reverses(event) {
+                let found = find_answered(self.store.pool(), program.scope(), &[target.uuid()]).await?;
+                found.iter().for_each(|known| replay.offer(&known.event));
+            }
+            replay.take(event);
+        }
+        Ok(())
     }
 
     async fn read_end(

@@ -93,9 +93,11 @@ impl Writer {
                     outcomes.extend(done);
                 }
                 Err(error) if slice.len() == 1 => outcomes.push(Err(error)),
+                // Splitting cures neither of these.
                 Err(Error::Unavailable(away)) => {
                     outcomes.extend(slice.iter().map(|_| Err(Error::Unavailable(away))));
                 }
+                Err(Error::Contended) => outcomes.extend(slice.iter().map(|_| Err(Error::Contended))),
                 Err(error) => {
                     tracing::debug!(%error, commands = slice.len(), "splitting a batch that failed");
                     let second = slice.split_off(slice.len() / 2);

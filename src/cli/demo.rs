@@ -40,6 +40,9 @@ pub(super) struct Args {
     /// Stop after the example instead of serving on
     #[arg(long)]
     once: bool,
+    /// Play into the database of DATABASE_URL
+    #[arg(long)]
+    into_external: bool,
 }
 
 impl Args {
@@ -54,9 +57,14 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, StartError> {
         let told = "the demo calls as a local administrator; leave --jwks-file (SAFELANE_JWKS_FILE) out";
         return Err(StartError::Refused(told.to_owned()));
     }
+    if args.serve.database.database_url.is_some() && !args.into_external {
+        let told = "the demo would write an example program into the database of DATABASE_URL; unset it, or say \
+                    --into-external";
+        return Err(StartError::Refused(told.to_owned()));
+    }
     let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
     on_signals(stop.clone(), cut.clone())?;
-    say(&mut std::io::stdout(), "Starting the service and its private PostgreSQL ...")?;
+    say(&mut std::io::stdout(), "Starting the service and its database ...")?;
     let mut database = Database::open(&args.serve.database, database::DEMO).await?;
     migrate::migrate(&database.store).await?;
     let server = Server::bind(settings, database.store.clone(), Arc::new(SystemClock)).await?;

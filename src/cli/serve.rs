@@ -47,7 +47,12 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, StartError> {
     }
     let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
     on_signals(stop.clone(), cut.clone())?;
-    let mut database = Database::open(&args.serve.database, database::SERVICE).await?;
+    let opened = Database::open(&args.serve.database, database::SERVICE);
+    let Some(opened) = stop.run_until_cancelled(opened).await else {
+        tracing::info!("stopped while starting");
+        return Ok(ExitCode::SUCCESS);
+    };
+    let mut database = opened?;
     if args.migrate {
         migrate::migrate(&database.store).await?;
     }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::domain::text::quote;
+
 /// Currencies whose exponent is not 2, by ISO 4217.
 const EXPONENTS: &[(&str, u8)] = &[
     ("BHD", 3),
@@ -57,7 +59,7 @@ impl Currency {
     /// # Errors
     /// Says what is allowed, when the code is not one of ISO 4217.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let unknown = || format!("{text:?} is not an ISO 4217 currency code such as \"USD\"");
+        let unknown = || format!("{} is not an ISO 4217 currency code such as \"USD\"", quote(text));
         let code: [u8; 3] = text.as_bytes().try_into().map_err(|_| unknown())?;
         let listed = EXPONENTS.iter().find(|(known, _)| *known == text).map(|(_, exponent)| *exponent);
         let exponent = match listed {

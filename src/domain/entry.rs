@@ -35,7 +35,7 @@ pub struct Entry {
     pub action: Action,
 }
 
-/// Which money moves. See `design.md` section 3 for the table of buckets.
+/// Which money moves. The README draws the buckets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// New money into a period.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::domain::money::Money;
+use crate::domain::text::quote;
 
 /// How far the booked amount may be from original times rate, in minor units: a bank rounds its own way.
 const TOLERANCE_MINOR_UNITS: i128 = 1;
@@ -24,7 +25,8 @@ impl Rate {
     /// # Errors
     /// Says what is allowed.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is not a decimal above zero such as \"1.0887\", at most 18 digits");
+        let wrong =
+            || format!("{} is not a decimal above zero such as \"1.0887\", at most 18 digits", quote(text));
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
         let fraction_missing = text.contains('.') && fraction.is_empty();
         let all = format!("{whole}{fraction}");

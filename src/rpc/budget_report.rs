@@ -63,7 +63,7 @@ impl BudgetReportService for BudgetReportRpc {
         let caller = caller(&request)?;
         let query = read_stream(request.into_inner())?;
         let messages = self.app.stream_budget_report(&caller, query).await?;
-        let answers = ReceiverStream::new(messages).map(|message| Ok(stream_message(message)));
+        let answers = ReceiverStream::new(messages).map(|message| Ok(stream_message(message?)));
         Ok(Response::new(Box::pin(answers)))
     }
 }

@@ -141,7 +141,9 @@ pub fn read_period(reader: &mut Reader, sent: &pb::Period) -> Option<Period> {
     let first_day = reader.date(&field("first_day"), sent.first_day);
     let last_day = reader.date(&field("last_day"), sent.last_day);
     let root = reader.id(&field("root_allocation_id"), &sent.root_allocation_id, AllocationId::new);
-    if let (Some(first), Some(last)) = (first_day, last_day) {
+    if let (Some(first), Some(last)) = (first_day, last_day)
+        && reader.is_edge()
+    {
         check_days(reader, first, last);
     }
     if id.is_some_and(|id| root.is_some_and(|root| root.uuid() == id.uuid())) {

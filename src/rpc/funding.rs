@@ -1,9 +1,7 @@
 //! `FundingService`. The writes are here; the reads are in `funding_reads.rs`, which this file calls.
 
 use std::pin::Pin;
-use std::sync::Arc;
 
-use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
@@ -14,7 +12,7 @@ use crate::domain::caller::Caller;
 use crate::domain::entry::Entry;
 use crate::domain::ids::{PeriodId, ProgramId, RequestId};
 use crate::domain::program::{Period, PeriodState, Program};
-use crate::error::{Away, Error};
+use crate::error::Error;
 use crate::rpc::convert::entry::{Context, read_entry};
 use crate::rpc::convert::entry_out::posted_entry;
 use crate::rpc::convert::report::verification;
@@ -24,11 +22,6 @@ use crate::rpc::pb::funding_service_server::FundingService;
 use crate::rpc::read::Reader;
 use crate::rpc::status::in_band;
 use crate::rpc::{caller, convert, pb};
-
-/// The most entries of one stream that are taken together.
-const ENTRIES_TOGETHER_MAX: usize = 256;
-/// Answers that wait for a slow client before its stream is no longer read.
-const ANSWERS_WAITING_MAX: usize = 1_024;
 
 /// Answers the calls of `FundingService`.
 #[derive(Clone)]
@@ -41,7 +34,7 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 impl FundingRpc {
     /// Reads an entry. The program comes first, because its currency says how to read the amounts.
-    async fn read_entry(&self, caller: &Caller, sent: Option<pb::Entry>) -> Result<Entry, Error> {
+    pub(super) async fn read_entry(&self, caller: &Caller, sent: Option<pb::Entry>) -> Result<Entry, Error> {
         let mut reader = Reader::default();
         let Some(sent) = reader.need("entry", sent) else { return reader.finish(None) };
         let mut first = Reader::default();
@@ -142,10 +135,7 @@ impl FundingService for FundingRpc {
         request: Request<Streaming<pb::PostEntriesRequest>>,
     ) -> Result<Response<Self::PostEntriesStream>, Status> {
         let caller = caller(&request)?;
-        let (sender, receiver) = mpsc::channel(ANSWERS_WAITING_MAX);
-        let (rpc, entries) = (self.clone(), request.into_inner());
-        tokio::spawn(async move { rpc.answer_entries(&caller, entries, sender).await });
-        Ok(Response::new(ReceiverStream::new(receiver)))
+        Ok(Response::new(self.answer_entries(caller, request.into_inner())?))
     }
 
     async fn preview_entry(
@@ -233,86 +223,6 @@ impl FundingService for FundingRpc {
         let told = self.app.verify_ledger(&caller, reader.finish(id)?).await?;
         let answers = ReceiverStream::new(told).map(|told| Ok(verification(told?)));
         Ok(Response::new(Box::pin(answers)))
-    }
-}
-
-impl FundingRpc {
-    /// Takes what has arrived, books it together, and answers in order, until the client half-closes or
-    /// goes away, or the server drains. Entries that were read are booked even when the client is gone: it may have sent them
-    /// and lost the link.
-    async fn answer_entries(
-        &self,
-        caller: &Caller,
-        mut sent: Streaming<pb::PostEntriesRequest>,
-        sender: mpsc::Sender<Result<pb::PostEntriesResponse, Status>>,
-    ) {
-        let (arrived_in, mut arrived) = mpsc::channel(ENTRIES_TOGETHER_MAX);
-        let ended = Arc::new(std::sync::Mutex::new(None));
-        let ended_in = Arc::clone(&ended);
-        let drain = self.app.feed().drain().clone();
-        tokio::spawn(async move {
-            let drained = || Some(Err(Error::Unavailable(Away::Draining).into()));
-            while let Some(next) = drain.run_until_cancelled(sent.next()).await.unwrap_or_else(drained) {
-                match next {
-                    Ok(request) => {
-                        if arrived_in.send(request).await.is_err() {
-                            return;
-                        }
-                    }
-                    Err(status) => {
-                        *ended_in.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(status);
-                        return;
-                    }
-                }
-            }
-        });
-        let mut together = Vec::with_capacity(ENTRIES_TOGETHER_MAX);
-        while arrived.recv_many(&mut together, ENTRIES_TOGETHER_MAX).await != 0 {
-            for answer in self.book(caller, together.drain(..)).await {
-                if sender.send(Ok(answer)).await.is_err() {
-                    return;
-                }
-            }
-        }
-        let status = ended.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        if let Some(status) = status
-            && sender.send(Err(status)).await.is_err()
-        {
-            tracing::debug!("a stream of entries ended without its client");
-        }
-    }
-
-    async fn book(
-        &self,
-        caller: &Caller,
-        requests: impl Iterator<Item = pb::PostEntriesRequest>,
-    ) -> Vec<pb::PostEntriesResponse> {
-        use pb::post_entries_response::Outcome;
-        let (mut ids, mut read, mut entries) = (Vec::new(), Vec::new(), Vec::new());
-        for request in requests {
-            ids.push(request.entry.as_ref().map(|entry| entry.entry_id.clone()).unwrap_or_default());
-            match self.read_entry(caller, request.entry).await {
-                Ok(entry) => {
-                    entries.push(entry);
-                    read.push(Ok(()));
-                }
-                Err(error) => read.push(Err(error)),
-            }
-        }
-        let mut booked = self.app.post_entries(caller, entries).await.into_iter();
-        let outcome = |verdict: Result<(), Error>| {
-            let done = match verdict {
-                Ok(()) => booked.next().unwrap_or_else(|| Err(Error::bug("a posting without an outcome"))),
-                Err(error) => Err(error),
-            };
-            match done {
-                Ok(posted) => Outcome::Accepted(posted_entry(&posted)),
-                Err(error) => Outcome::Refused(in_band(&error)),
-            }
-        };
-        let outcomes = read.into_iter().map(outcome);
-        let answer = |(entry_id, outcome)| pb::PostEntriesResponse { entry_id, outcome: Some(outcome) };
-        ids.into_iter().zip(outcomes).map(answer).collect()
     }
 }
 

@@ -1,16 +1,11 @@
 //! The reads of `FundingService`: parse, call the use case, convert.
 
-use bytes::Bytes;
-use prost::Message as _;
-
 use crate::app::App;
 use crate::app::funding_reads::EntryFilter;
 use crate::domain::caller::Caller;
-use crate::domain::entry::PostedEntry;
 use crate::domain::ids::{AllocationId, EntryId, ObligationId, OrganizationId, PeriodId, ProgramId};
 use crate::domain::text::Code;
 use crate::error::Error;
-use crate::rpc::convert::entry_out::posted_entry;
 use crate::rpc::read::Reader;
 use crate::rpc::stored::EntryPosted;
 use crate::rpc::{convert, pb};
@@ -101,16 +96,15 @@ pub(super) async fn get_entry(
     let id = reader.id("entry_id", &sent.entry_id, EntryId::new);
     let min_revision = reader.revision("min_revision", sent.min_revision);
     let ((program, id), min_revision) = reader.finish(program.zip(id).zip(min_revision))?;
-    let (posted, reversed_by) = app.get_entry(caller, program, id, min_revision).await?;
+    let (stored, reversed_by) = app.get_entry(caller, program, id, min_revision).await?;
     Ok(pb::GetEntryResponse {
-        posted: Some(message(&posted)),
+        posted: Some(message(stored)),
         reversed_by: reversed_by.map(|id| id.to_string()).unwrap_or_default(),
     })
 }
 
-fn message(posted: &PostedEntry) -> EntryPosted {
-    let stored: Bytes = posted_entry(posted).encode_to_vec().into();
-    EntryPosted { stored, previous_revision: 0 }
+fn message(stored: Vec<u8>) -> EntryPosted {
+    EntryPosted { stored: stored.into(), previous_revision: 0 }
 }
 
 /// `ListEntries`.
@@ -132,7 +126,7 @@ pub(super) async fn list_entries(
     let filter = EntryFilter { program, allocation, after_revision, from: from.flatten(), to: to.flatten() };
     let found = app.list_entries(caller, filter, min_revision, page).await?;
     Ok(pb::ListEntriesResponse {
-        entries: found.rows.iter().map(message).collect(),
+        entries: found.rows.into_iter().map(message).collect(),
         next_page_token: found.next.unwrap_or_default(),
     })
 }

@@ -32,7 +32,7 @@ fn encode(event: &Event) -> Vec<u8> {
 
 fn decode(kind: EventKind, bytes: &[u8]) -> Result<Event, Error> {
     let corrupt = |told: String| Error::bug(format!("a stored event of kind {kind:?} is unreadable: {told}"));
-    let mut reader = Reader::default();
+    let mut reader = Reader::of_stored();
     let event = match kind {
         EventKind::OrganizationCreated => {
             let stored = read::<pb::Organization>(bytes)?;

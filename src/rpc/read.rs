@@ -23,9 +23,23 @@ const HYPHENATED_LEN: usize = 36;
 #[derive(Debug, Default)]
 pub struct Reader {
     violations: Violations,
+    stored: bool,
 }
 
 impl Reader {
+    /// For messages that were accepted once: rules of the edge (how far ahead a day may be, how long a period,
+    /// whether a rate fits) are not asked again, since they may have become stricter.
+    #[must_use]
+    pub fn of_stored() -> Self {
+        Self { stored: true, ..Self::default() }
+    }
+
+    /// Whether the rules of the edge apply.
+    #[must_use]
+    pub const fn is_edge(&self) -> bool {
+        !self.stored
+    }
+
     /// Notes a bad field.
     pub fn bad(&mut self, field: impl Into<String>, rule: impl Into<String>) {
         self.violations.add(field, rule);
@@ -122,7 +136,7 @@ impl Reader {
         let day = self.date(field, date)?;
         let today = now.to_zoned(TimeZone::UTC).date();
         let ahead = today.until(day).map_or(i64::MAX, |span| i64::from(span.get_days()));
-        if EFFECTIVE_AHEAD_DAYS_MAX < ahead {
+        if self.is_edge() && EFFECTIVE_AHEAD_DAYS_MAX < ahead {
             let rule = format!(
                 "{day} is in the future; the server's date is {today} UTC, at most \
                  {EFFECTIVE_AHEAD_DAYS_MAX} day ahead is allowed"

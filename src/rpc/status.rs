@@ -1,4 +1,5 @@
-//! The only table from errors to gRPC codes, reasons and details. No wildcard: a new error must choose.
+//! The only table from errors to gRPC codes, reasons and details. The codes and the groups of refusals have no
+//! wildcard, so a new error must choose; a test provokes every reason.
 
 use std::collections::HashMap;
 
@@ -28,6 +29,8 @@ pub fn status(error: &Error) -> Status {
     let (code, reason, mut facts) = classify(error);
     if let Error::Internal(source) = error {
         tracing::error!(error = %chain(source.as_ref()), "a call failed by a fault of the service");
+    }
+    if code == Code::Internal {
         facts.extend(current_trace_id().map(|id| ("trace_id", id)));
     }
     let mut details = ErrorDetails::with_error_info(reason.as_str_name(), DOMAIN, metadata(facts));
@@ -102,6 +105,8 @@ fn add_details(details: &mut ErrorDetails, error: &Error, reason: ErrorReason) {
         | Error::Unauthenticated
         | Error::Forbidden
         | Error::Unavailable(_)
+        | Error::DeadlineExceeded
+        | Error::Panicked
         | Error::Internal(_) => {}
     }
     if let Some(wait) = error.retry_after() {
@@ -138,7 +143,8 @@ fn classify(error: &Error) -> (Code, ErrorReason, Facts) {
             (Code::ResourceExhausted, ErrorReason::QuotaExceeded, facts)
         }
         Error::Unavailable(away) => (Code::Unavailable, away_reason(*away), Vec::new()),
-        Error::Internal(_) => (Code::Internal, ErrorReason::Internal, Vec::new()),
+        Error::DeadlineExceeded => (Code::DeadlineExceeded, ErrorReason::DeadlineExceeded, Vec::new()),
+        Error::Internal(_) | Error::Panicked => (Code::Internal, ErrorReason::Internal, Vec::new()),
     }
 }
 
@@ -148,7 +154,6 @@ const fn away_reason(away: Away) -> ErrorReason {
         Away::OutcomeUnknown => ErrorReason::OutcomeUnknown,
         Away::Draining => ErrorReason::Draining,
         Away::Overloaded => ErrorReason::Overloaded,
-        Away::RevisionNotReached => ErrorReason::RevisionNotReached,
     }
 }
 

@@ -8,17 +8,14 @@ use std::task::{Context, Poll};
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Request, Response};
-use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt};
 use tower::{Layer, Service};
 
 use crate::domain::caller::Caller;
 use crate::error::Error;
 use crate::rpc::access::AccessRules;
+use crate::rpc::status::status;
 use crate::server::token::Verifier;
 
-/// Domain of the `ErrorInfo` in every refusal.
-const ERROR_DOMAIN: &str = "safelane.v1";
 /// Open to everyone: probes have no token.
 const HEALTH: &str = "/grpc.health.v1.";
 /// Open to every caller, of any role.
@@ -92,7 +89,7 @@ where
                     enter(&mut request, caller);
                     ready.call(request).await
                 }
-                Err(refusal) => Ok(refused(&refusal).into_http()),
+                Err(refusal) => Ok(status(&refusal).into_http()),
             }
         })
     }
@@ -140,16 +137,6 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (Some(value), None) = (values.next(), values.next()) else { return None };
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case(SCHEME).then(|| token.trim_start_matches(' '))
-}
-
-/// The answer to a refused call: the fixed text of the error and its machine-readable reason.
-fn refused(error: &Error) -> Status {
-    let (code, reason) = match error {
-        Error::Forbidden => (Code::PermissionDenied, "PERMISSION_DENIED"),
-        _ => (Code::Unauthenticated, "UNAUTHENTICATED"),
-    };
-    let details = ErrorDetails::with_error_info(reason, ERROR_DOMAIN, []);
-    Status::with_error_details(code, error.to_string(), details)
 }
 
 #[cfg(test)]

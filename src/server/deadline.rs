@@ -24,16 +24,15 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
+use crate::error::{Error, Violations};
+use crate::rpc::status::status;
+
 use super::grpc_timeout;
 use super::trailers::trailers;
 
 /// A timeout above this is lowered to it, so that adding it to the clock cannot overflow. No call
 /// lasts a year.
 const LONGEST_TIMEOUT: Duration = Duration::from_hours(365 * 24);
-
-/// When the call ends. In the extensions of every request that has a deadline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Deadline(pub Instant);
 
 /// The rule of [`DeadlineLayer`], and the layer itself. Clones share the list of methods.
 #[derive(Clone, Debug)]
@@ -57,7 +56,7 @@ impl DeadlineLayer {
     /// with a malformed value. Ignoring it would run a call without the limit its client wanted.
     fn timeout(&self, request: &http::request::Parts) -> Result<Option<Duration>, Status> {
         let wanted = grpc_timeout::from_headers(&request.headers)
-            .map_err(|_| Status::invalid_argument("malformed grpc-timeout"))?
+            .map_err(|_| status(&Violations::one("grpc-timeout", "is malformed; see the gRPC protocol")))?
             .map(|wanted| wanted.min(LONGEST_TIMEOUT));
         if self.streaming.contains(request.uri.path()) {
             return Ok(wanted);
@@ -106,7 +105,7 @@ where
     }
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        let (mut parts, body) = request.into_parts();
+        let (parts, body) = request.into_parts();
         let deadline = match self.rule.timeout(&parts) {
             Ok(timeout) => timeout.map(|timeout| Instant::now() + timeout),
             Err(status) => return Box::pin(std::future::ready(Ok(status.into_http()))),
@@ -114,7 +113,6 @@ where
         let Some(deadline) = deadline else {
             return Box::pin(self.inner.call(http::Request::from_parts(parts, body)));
         };
-        parts.extensions.insert(Deadline(deadline));
         let answer = self.inner.call(http::Request::from_parts(parts, body));
         Box::pin(async move {
             match timeout_at(deadline, answer).await {
@@ -126,7 +124,7 @@ where
 }
 
 fn exceeded() -> Status {
-    Status::deadline_exceeded("deadline exceeded")
+    status(&Error::DeadlineExceeded)
 }
 
 fn bounded(body: Body, deadline: Instant) -> Body {

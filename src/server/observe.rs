@@ -30,6 +30,8 @@ use tonic::body::Body;
 use tower::{Layer, Service};
 use tracing::Instrument;
 
+use crate::server::accept::Peer;
+
 use call::Call;
 use metrics::Instruments;
 
@@ -55,7 +57,7 @@ impl Observe {
     /// Observes the `methods`, given by full name (`safelane.v1.FundingService/PostEntry`).
     ///
     /// `server` is the address that the service listens on. A request whose extensions hold the peer's
-    /// [`SocketAddr`] gets `client.address` on its span.
+    /// [`Peer`] gets `client.address` on its span.
     pub fn new(
         meter: &Meter,
         server: SocketAddr,
@@ -111,7 +113,7 @@ struct Known {
 impl Known {
     fn begin<B>(&self, request: &Request<B>) -> Call {
         let method = self.methods.get(request.uri().path()).unwrap_or(&self.other);
-        let client = request.extensions().get::<SocketAddr>();
+        let client = request.extensions().get::<Peer>().map(|peer| &peer.0);
         Call::begin(method, &self.instruments, request.headers(), client)
     }
 }

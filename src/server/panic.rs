@@ -20,10 +20,10 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-use super::trailers::trailers;
+use crate::error::Error;
+use crate::rpc::status::status;
 
-/// What a client is told about any panic.
-pub const PANIC_TEXT: &str = "internal error";
+use super::trailers::trailers;
 
 /// The layer; see the module.
 #[derive(Clone, Copy, Debug, Default)]
@@ -92,7 +92,7 @@ fn report(uri: &Uri, panic: &(dyn Any + Send)) -> Status {
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("not a text");
     tracing::error!(method = uri.path(), panic = message, "handler panicked");
-    Status::internal(PANIC_TEXT)
+    status(&Error::Panicked)
 }
 
 /// A body that ends with INTERNAL trailers if it panics.

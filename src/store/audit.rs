@@ -1,6 +1,6 @@
 //! The one audit of what spans rows. `VerifyLedger`, `safelane audit` and the tests share it.
 
-use sqlx::{FromRow, PgExecutor};
+use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use crate::domain::ids::ProgramId;
@@ -35,12 +35,17 @@ pub const INVARIANTS: [(&str, &str); 11] = [
     ("every_change_has_one_request", "every revision has exactly one request"),
 ];
 
-/// Runs the audit for one program, or for everything.
+/// Runs the audit for one program, or for everything, in the caller's transaction.
 ///
 /// # Errors
 /// Fails when the database does.
 #[tracing::instrument(level = "debug", name = "db.audit.run", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "audit.run"))]
-pub async fn run_audit(conn: impl PgExecutor<'_>, program: Option<ProgramId>) -> Result<Vec<Finding>, Error> {
+pub async fn run_audit(conn: &mut PgConnection, program: Option<ProgramId>) -> Result<Vec<Finding>, Error> {
+    // It reads the whole journal, which takes longer than a call may.
+    sqlx::query("-- audit.unlimit\nSET LOCAL statement_timeout = 0")
+        .execute(&mut *conn)
+        .await
+        .map_err(failed)?;
     sqlx::query_as(include_str!("audit.sql"))
         .bind(program.map(ProgramId::uuid))
         .fetch_all(conn)
@@ -53,5 +58,5 @@ pub async fn run_audit(conn: impl PgExecutor<'_>, program: Option<ProgramId>) ->
 /// # Errors
 /// Fails when the database does.
 pub async fn audit_everything(store: &Store) -> Result<Vec<Finding>, Error> {
-    run_audit(store.pool(), None).await
+    store.snapshot(|conn| Box::pin(async move { run_audit(conn, None).await })).await
 }

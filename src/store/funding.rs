@@ -180,7 +180,7 @@ pub async fn list_allocations(
                 allocated_out, reserved, obligated, advanced, expended, received_in, returned_out,
                 expended_in, expended_out, open_obligations
            FROM allocations
-          WHERE program_id = $1 AND period_id = $2 AND path > $3
+          WHERE program_id = $1 AND period_id = $2 AND path > $3 AND path >= $4
             AND path[1:cardinality($4::text[])] = $4 AND cardinality(path) <= $5
           ORDER BY path LIMIT $6",
     )

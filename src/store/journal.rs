@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::domain::ids::ScopeId;
 use crate::error::Error;
-use crate::store::failed;
+use crate::store::{expect_rows, failed};
 
 /// What kind of message an event's payload is. The numbers are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -238,7 +238,7 @@ pub async fn append(
     events: &[NewEvent],
 ) -> Result<(), Error> {
     let Some(last) = events.last() else { return Ok(()) };
-    sqlx::query(
+    let done = sqlx::query(
         "-- journal.append
          WITH new AS (
              SELECT * FROM UNNEST($3::bigint[], $4::smallint[], $5::bytea[], $6::bytea[], $7::uuid[], $8::bytea[])
@@ -264,7 +264,7 @@ pub async fn append(
     .execute(conn)
     .await
     .map_err(failed)?;
-    Ok(())
+    expect_rows(done.rows_affected(), 1)
 }
 
 /// Events of a scope after a revision, oldest first, at most `limit`.

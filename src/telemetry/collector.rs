@@ -114,7 +114,7 @@ fn check(endpoint: &str) -> Result<(), StartError> {
 
 fn unusable(endpoint: &str, why: &str) -> StartError {
     StartError::Setting {
-        setting: "--otlp-endpoint (OTEL_EXPORTER_OTLP_ENDPOINT)",
+        setting: "--otlp-endpoint (SAFELANE_OTLP_ENDPOINT)",
         value: endpoint.to_owned(),
         allowed: format!("the form http://host:port is expected ({why})"),
     }

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use safelane::server::limits::Limits;
-use safelane::server::panic::PANIC_TEXT;
+
+/// All that a caller hears of a panic.
+const PANIC_TEXT: &str = "internal error";
 use tokio::time::Instant;
 use tonic::{Code, Request};
 use tonic_health::pb::HealthCheckRequest;

@@ -1,6 +1,7 @@
 //! The task of one stream.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -11,7 +12,7 @@ use crate::app::App;
 use crate::app::command::Event;
 use crate::app::feed::Known;
 use crate::app::report::{AsOf, Reading, read, totals};
-use crate::app::stream::{Body, Delivery, Message, StreamQuery, UNFINISHED_SNAPSHOT};
+use crate::app::stream::{Body, Delivery, Message, Place, StreamQuery};
 use crate::app::token::Filter;
 use crate::domain::currency::Currency;
 use crate::domain::ids::AllocationId;
@@ -26,22 +27,22 @@ const SNAPSHOT_ROWS: usize = 500;
 const PAGE: i64 = 500;
 /// Pause before the journal is read again after it could not be.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
-/// Clients of a server that drains are asked to wait up to this long, so that they do not all come at once.
-const RECONNECT_SPREAD_MS: u64 = 2_000;
+/// Clients of a server that drains are asked to wait up to 97 steps of this, so that they do not all come at
+/// once.
+const RECONNECT_STEP: Duration = Duration::from_millis(20);
+const RECONNECT_STEPS: u64 = 97;
 
-/// Why a stream ends without a last message: its reader is gone.
-struct Gone;
+/// Spreads the waits of streams that end together.
+static RECONNECTS: AtomicU64 = AtomicU64::new(0);
 
-/// Why a step could not be done.
+/// Why a step was not done.
 enum Stop {
+    /// The reader is gone, and there is nobody to tell.
     Gone,
+    /// The server drains.
+    Drained,
+    /// Something failed.
     Failed(Error),
-}
-
-impl From<Gone> for Stop {
-    fn from(Gone: Gone) -> Self {
-        Self::Gone
-    }
 }
 
 impl From<Error> for Stop {
@@ -57,12 +58,14 @@ pub(super) struct Follower {
     scope: ReportScope,
     bound: Filter,
     currency: Currency,
-    sender: mpsc::Sender<Message>,
+    sender: mpsc::Sender<Result<Message, Error>>,
+    /// Where the reader is.
+    place: Place,
     /// Everything up to here was sent.
     at: i64,
     /// Revision of the entry that was sent last, or where the stream began.
     previous: i64,
-    /// Allocations of the scope; none means all of the program.
+    /// Allocations of the scope; none means that they must be read.
     members: Option<HashSet<AllocationId>>,
     last_report: Option<Instant>,
 }
@@ -74,7 +77,7 @@ impl Follower {
         scope: ReportScope,
         bound: Filter,
         currency: Currency,
-        sender: mpsc::Sender<Message>,
+        sender: mpsc::Sender<Result<Message, Error>>,
     ) -> Self {
         Self {
             app,
@@ -83,6 +86,7 @@ impl Follower {
             bound,
             currency,
             sender,
+            place: Place::UnfinishedSnapshot,
             at: 0,
             previous: 0,
             members: None,
@@ -92,53 +96,80 @@ impl Follower {
 
     /// Sends everything until the reader is gone, the end is reached, or the server drains. `head` is how
     /// far the program was when the stream was opened.
-    pub(super) async fn run(mut self, start: Result<Reading, i64>, head: i64) {
-        let known = {
-            let revision = start.as_ref().map_or_else(|after| *after, |reading| reading.revision);
-            (self.at, self.previous) = (revision, revision);
-            let scope = self.query.report.program.scope();
-            let known = self.app.feed.watch(scope, head);
-            // Others may watch the scope and know less: what is behind the head is sent at once.
-            self.app.feed.tell(scope, head);
-            known
+    pub(super) async fn run(mut self, start: Result<Reading, (i64, i64)>, head: i64) {
+        let scope = self.query.report.program.scope();
+        let known = self.app.feed.watch(scope, head);
+        // Others may watch the scope and know less: what is behind the head is sent at once.
+        self.app.feed.tell(scope, head);
+        let ended = match self.begin(start).await {
+            Ok(()) => self.follow(known).await,
+            Err(stop) => Err(stop),
         };
-        let begun = match start {
-            Ok(reading) => self.snapshot(reading).await,
-            Err(after) => self.begin(after, after).await,
+        let last = match ended {
+            Ok(()) | Err(Stop::Gone) => return,
+            Err(Stop::Drained) => Ok(self.message(self.place, self.reconnect())),
+            Err(Stop::Failed(error)) => Err(error),
         };
-        if begun.is_ok() {
-            // Gone is the only way out that sends nothing, and there is nobody to send it to.
-            let _: Result<(), Gone> = self.follow(known).await;
+        if self.sender.send(last).await.is_err() {
+            tracing::debug!("a stream ended without its reader");
         }
     }
 
-    async fn send(&self, position: i64, body: Body) -> Result<(), Gone> {
-        let resume_token = self.app.sealer.seal(self.bound, &position.to_be_bytes());
-        self.sender.send(Message { resume_token, body }).await.map_err(|_| Gone)
+    fn message(&self, place: Place, body: Body) -> Message {
+        Message { resume_token: self.app.sealer.seal(self.bound, &place.bytes()), body }
     }
 
-    async fn begin(&self, revision: i64, position: i64) -> Result<(), Gone> {
+    /// Sends one message, unless the server drains first.
+    async fn send(&self, place: Place, body: Body) -> Result<(), Stop> {
+        let sending = self.sender.send(Ok(self.message(place, body)));
+        match self.app.feed.drain().run_until_cancelled(sending).await {
+            Some(Ok(())) => Ok(()),
+            Some(Err(_)) => Err(Stop::Gone),
+            None => Err(Stop::Drained),
+        }
+    }
+
+    /// Takes over where the reader is once a message of that place was sent.
+    fn reach(&mut self, at: i64, previous: i64) {
+        (self.at, self.previous) = (at, previous);
+        self.place = Place::After { at, previous };
+    }
+
+    async fn begin(&mut self, start: Result<Reading, (i64, i64)>) -> Result<(), Stop> {
+        let revision = match &start {
+            Ok(reading) => reading.revision,
+            Err((after, previous)) => {
+                self.reach(*after, *previous);
+                *after
+            }
+        };
         let body = Body::Begin {
             revision,
             feed_epoch: self.app.sealer.epoch(),
             progress_interval: self.query.progress_interval,
             currency: self.currency,
         };
-        self.send(position, body).await
+        self.send(self.place, body).await?;
+        match start {
+            Ok(reading) => self.snapshot(reading).await,
+            Err(_) => Ok(()),
+        }
     }
 
-    async fn snapshot(&self, reading: Reading) -> Result<(), Gone> {
-        self.begin(reading.revision, UNFINISHED_SNAPSHOT).await?;
-        let Ok(totals) = totals(&reading.rows, self.scope.top.len().max(1)) else { return Err(Gone) };
+    async fn snapshot(&mut self, reading: Reading) -> Result<(), Stop> {
+        let totals = totals(&reading.rows, self.scope.top.len().max(1))?;
         let row_count = reading.rows.len();
         for part in reading.rows.chunks(SNAPSHOT_ROWS) {
-            self.send(UNFINISHED_SNAPSHOT, Body::Snapshot(part.to_vec())).await?;
+            self.send(Place::UnfinishedSnapshot, Body::Snapshot(part.to_vec())).await?;
         }
         let revision = reading.revision;
-        self.send(revision, Body::SnapshotEnd { revision, row_count, totals }).await
+        let place = Place::After { at: revision, previous: revision };
+        self.send(place, Body::SnapshotEnd { revision, row_count, totals }).await?;
+        self.reach(revision, revision);
+        Ok(())
     }
 
-    async fn follow(&mut self, mut known: watch::Receiver<Known>) -> Result<(), Gone> {
+    async fn follow(&mut self, mut known: watch::Receiver<Known>) -> Result<(), Stop> {
         let drain = self.app.feed.drain().clone();
         let mut silent_until = Instant::now() + self.query.progress_interval;
         let mut not_before = Instant::now();
@@ -150,24 +181,24 @@ impl Follower {
             let reader = self.sender.clone();
             tokio::select! {
                 biased;
-                () = drain.cancelled() => return self.reconnect().await,
-                () = reader.closed() => return Err(Gone),
+                () = drain.cancelled() => return Err(Stop::Drained),
+                () = reader.closed() => return Err(Stop::Gone),
                 () = tokio::time::sleep_until(silent_until) => {
                     self.progress(&known).await?;
                     silent_until = Instant::now() + self.query.progress_interval;
                 }
                 changed = ready(&mut known, at, not_before) => {
-                    let Some(head) = changed else { return Err(Gone) };
+                    let head = changed.ok_or(Stop::Gone)?;
                     match self.advance(head).await {
                         Ok(true) => silent_until = Instant::now() + self.query.progress_interval,
                         Ok(false) => {}
-                        Err(Stop::Gone) => return Err(Gone),
-                        Err(Stop::Failed(error)) => {
+                        Err(Stop::Failed(error @ (Error::Unavailable(_) | Error::Contended))) => {
                             // The stream keeps its place and goes on when the database is back.
                             tracing::debug!(%error, "a stream could not read the journal");
                             not_before = Instant::now() + RETRY_PAUSE;
                             continue;
                         }
+                        Err(stop) => return Err(stop),
                     }
                     not_before = self.next_update();
                 }
@@ -179,17 +210,16 @@ impl Follower {
         self.last_report.map_or_else(Instant::now, |last| last + self.query.min_update_interval)
     }
 
-    async fn progress(&self, known: &watch::Receiver<Known>) -> Result<(), Gone> {
+    async fn progress(&self, known: &watch::Receiver<Known>) -> Result<(), Stop> {
         let lag = known.borrow().looked.elapsed();
-        self.send(self.at, Body::Progress { revision: self.at, lag }).await
+        self.send(self.place, Body::Progress { revision: self.at, lag }).await
     }
 
-    async fn reconnect(&self) -> Result<(), Gone> {
-        // A different wait for each stream, from its place in memory order of tokens: no randomness needed.
-        let token = self.app.sealer.seal(self.bound, &self.at.to_be_bytes());
-        let spread = token.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
-        let after = Duration::from_millis(spread % RECONNECT_SPREAD_MS);
-        self.send(self.at, Body::Reconnect { after }).await
+    /// The last message of a drain. The waits are spread evenly: each stream gets the next of 97 steps, in an
+    /// order that jumps about.
+    fn reconnect(&self) -> Body {
+        let turn = RECONNECTS.fetch_add(37, Ordering::Relaxed) % RECONNECT_STEPS;
+        Body::Reconnect { after: RECONNECT_STEP * u32::try_from(turn).unwrap_or(0) }
     }
 
     /// Sends what happened up to `head`. True when anything was sent.
@@ -202,24 +232,25 @@ impl Follower {
     }
 
     async fn advance_state(&mut self, up_to: i64) -> Result<bool, Stop> {
-        let (codec, scope, bounded) = (self.app.codec, self.scope.clone(), self.query.until.is_some());
+        let (scope, bounded) = (self.scope.clone(), self.query.until.is_some());
         let as_of = if bounded { AsOf::Revision(up_to) } else { AsOf::Latest };
         let snapshot = self.app.store.snapshot(move |conn| {
             let scope = scope.clone();
-            Box::pin(async move { read(conn, codec, &scope, as_of).await })
+            Box::pin(async move { read(conn, &scope, as_of).await })
         });
-        let reading = snapshot.await?;
+        let reading = self.app.turned_back(snapshot.await?).await?;
         let mut sent = self.send_periods(reading.revision).await?;
         let totals = totals(&reading.rows, self.scope.top.len().max(1))?;
         let changed: Vec<Allocation> =
             reading.rows.into_iter().filter(|row| self.at < row.revision).collect();
         let revision = reading.revision;
         if !changed.is_empty() {
-            self.send(revision, Body::Report { revision, rows: changed, totals }).await?;
+            let place = Place::After { at: revision, previous: self.previous };
+            self.send(place, Body::Report { revision, rows: changed, totals }).await?;
             self.last_report = Some(Instant::now());
             sent = true;
         }
-        self.at = revision;
+        self.reach(revision, self.previous);
         Ok(sent)
     }
 
@@ -231,19 +262,19 @@ impl Follower {
         let events = list_events_of_kind(pool, program, kind, self.at, up_to).await?;
         let mut sent = false;
         for event in events {
-            sent |= self.send_period(&event, self.at).await?;
+            sent |= self.send_period(&event, self.place).await?;
         }
         Ok(sent)
     }
 
-    async fn send_period(&self, event: &Stored, position: i64) -> Result<bool, Stop> {
+    async fn send_period(&self, event: &Stored, place: Place) -> Result<bool, Stop> {
         let Event::Period(period) = (self.app.codec.decode)(event.kind, &event.payload)? else {
             return Ok(false);
         };
         if !self.covers_period(&period) {
             return Ok(false);
         }
-        self.send(position, Body::PeriodChanged { revision: event.revision, period }).await?;
+        self.send(place, Body::PeriodChanged { revision: event.revision, period }).await?;
         Ok(true)
     }
 
@@ -254,6 +285,9 @@ impl Follower {
     async fn advance_entries(&mut self, up_to: i64) -> Result<bool, Stop> {
         let mut sent = false;
         while self.at < up_to {
+            if self.app.feed.drain().is_cancelled() {
+                return Err(Stop::Drained);
+            }
             let page = PAGE.min(up_to - self.at);
             let pool = self.app.store.pool();
             let events = list_events(pool, self.scope.program.scope(), self.at, page).await?;
@@ -272,11 +306,14 @@ impl Follower {
         let sent = match event.kind {
             EventKind::EntryPosted if self.covers_entry(&event).await? => {
                 let body = Body::Entry { payload: event.payload, previous_revision: self.previous };
-                self.send(revision, body).await?;
+                self.send(Place::After { at: revision, previous: revision }, body).await?;
                 self.previous = revision;
                 true
             }
-            EventKind::PeriodChanged => self.send_period(&event, revision).await?,
+            EventKind::PeriodChanged => {
+                let place = Place::After { at: revision, previous: self.previous };
+                self.send_period(&event, place).await?
+            }
             EventKind::AllocationCreated => {
                 // The members are read again when an entry asks for them.
                 self.members = None;
@@ -284,7 +321,7 @@ impl Follower {
             }
             EventKind::EntryPosted | EventKind::OrganizationCreated | EventKind::ProgramCreated => false,
         };
-        self.at = revision;
+        self.reach(revision, self.previous);
         Ok(sent)
     }
 
@@ -306,10 +343,10 @@ impl Follower {
 
     /// Which allocations are in the scope. Allocations never move, so the present tree serves for the past.
     async fn read_members(&self) -> Result<HashSet<AllocationId>, Stop> {
-        let (codec, scope) = (self.app.codec, self.scope.clone());
+        let scope = self.scope.clone();
         let snapshot = self.app.store.snapshot(move |conn| {
             let scope = scope.clone();
-            Box::pin(async move { read(conn, codec, &scope, AsOf::Latest).await })
+            Box::pin(async move { read(conn, &scope, AsOf::Latest).await })
         });
         Ok(snapshot.await?.rows.into_iter().map(|row| row.id).collect())
     }

@@ -1,7 +1,7 @@
 //! The replay: every stored event goes through the pure rules again, and must come out as it is stored.
 
 use std::collections::BTreeMap;
-use std::fmt::Debug;
+use std::fmt::{Debug, Display};
 
 use crate::app::codec::EventCodec;
 use crate::app::command::Event;
@@ -9,7 +9,7 @@ use crate::app::verify::Invariant;
 use crate::domain::currency::Currency;
 use crate::domain::entry::{Action, Entry, PostedEntry};
 use crate::domain::ids::{AllocationId, EntryId};
-use crate::domain::ledger::Ledger;
+use crate::domain::ledger::{Ledger, Reversible};
 use crate::domain::program::{Allocation, Balance, Period, PeriodState, Turnover};
 use crate::store::journal::{Event as Stored, leaf_hash};
 
@@ -77,6 +77,26 @@ impl Replay {
         (invariants, self.first)
     }
 
+    /// The past entry that an event reverses.
+    pub(super) fn reverses(&self, stored: &Stored) -> Option<EntryId> {
+        let Ok(Event::Entry(posted)) = (self.codec.decode)(stored.kind, &stored.payload) else { return None };
+        match posted.entry.action {
+            Action::Reverse { entry, .. } => Some(entry),
+            _ => None,
+        }
+    }
+
+    /// Brings a past entry that is about to be reversed to hand.
+    pub(super) fn offer(&mut self, stored: &Stored) {
+        if let Ok(Event::Entry(past)) = (self.codec.decode)(stored.kind, &stored.payload)
+            && past.revision <= self.revision
+        {
+            let reversed_by = self.reversals.get(&past.entry.id).copied();
+            let past = Reversible { entry: past.entry, reversed_by };
+            self.ledger.reversible.insert(past.entry.id, past);
+        }
+    }
+
     /// Replays one event.
     pub(super) fn take(&mut self, stored: &Stored) {
         self.events += 1;
@@ -90,7 +110,10 @@ impl Replay {
             Ok(Event::Allocation(allocation)) => self.take_allocation(allocation),
             Ok(Event::Entry(posted)) => self.take_entry(&posted),
             Ok(Event::Program(_) | Event::Organization(_)) => {}
-            Err(error) => self.check(READABLE, false, || format!("it does not decode: {error:?}")),
+            Err(error) => {
+                tracing::warn!(?error, revision = stored.revision, "a stored event does not decode");
+                self.check(READABLE, false, || "it does not decode".to_owned());
+            }
         }
     }
 
@@ -130,6 +153,7 @@ impl Replay {
             posted.balances.iter().map(|(id, _)| (*id, self.balance(*id).turnover)).collect();
         match self.ledger.apply(asked(posted.entry.clone()), self.revision) {
             Ok(effect) => {
+                self.ledger.reversible.clear();
                 if let Action::Reverse { entry, .. } = &effect.entry.action {
                     self.reversals.insert(*entry, effect.entry.id);
                 }
@@ -166,7 +190,7 @@ impl Replay {
         self.same(SAME_REVERSALS, &stored, &replayed);
     }
 
-    fn same_rows<K: Ord + Copy + Debug, V: PartialEq + Debug>(
+    fn same_rows<K: Ord + Copy + Display, V: PartialEq + Debug>(
         &mut self,
         kind: &str,
         stored: &BTreeMap<K, V>,
@@ -177,15 +201,27 @@ impl Replay {
         ids.dedup();
         for id in ids {
             let (row, replay) = (stored.get(id), replayed.get(id));
-            self.check(SAME_ROWS, row == replay, || {
-                format!("the {kind} row is {row:?}, the journal replays to {replay:?}")
+            let same = row == replay;
+            if !same {
+                tracing::warn!(kind, ?row, ?replay, "a row is not what the journal replays to");
+            }
+            self.check(SAME_ROWS, same, || {
+                format!("the row of {kind} {id} is not what the journal replays to")
             });
         }
     }
 
     fn same<T: PartialEq + Debug>(&mut self, check: usize, stored: &T, replayed: &T) {
         let same = stored == replayed;
-        self.check(check, same, || format!("stored {stored:?}, the journal replays to {replayed:?}"));
+        if !same {
+            tracing::warn!(
+                ?stored,
+                ?replayed,
+                revision = self.revision,
+                "a replay differs from what is stored"
+            );
+        }
+        self.check(check, same, || "what is stored is not what the rules say".to_owned());
     }
 
     fn check(&mut self, check: usize, holds: bool, told: impl FnOnce() -> String) {

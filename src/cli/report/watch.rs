@@ -54,6 +54,7 @@ pub(in crate::cli) struct Watch {
     stream: Streaming<pb::StreamBudgetReportResponse>,
     currency: String,
     exponent: u8,
+    until: Option<i64>,
     /// Revision of the last message.
     pub(in crate::cli) revision: i64,
     /// Continues after the last message.
@@ -105,7 +106,8 @@ impl Watch {
                 Ok(answer) => {
                     let stream = answer.into_inner();
                     let (currency, token) = (String::new(), String::new());
-                    return Ok(Self { stream, currency, exponent: 0, revision: 0, token });
+                    let until = request.until_revision;
+                    return Ok(Self { stream, currency, exponent: 0, until, revision: 0, token });
                 }
                 Err(status) if status.code() == Code::Unavailable => {
                     complain(&format!("{}; trying again", told(&status)));
@@ -131,7 +133,11 @@ impl Watch {
                         return Ok(pause);
                     }
                 }
-                Ok(None) => return Ok(None),
+                Ok(None) if self.until.is_some_and(|until| until <= self.revision) => return Ok(None),
+                Ok(None) => {
+                    complain("the stream ended without a word; connecting again");
+                    return Ok(Some(RECONNECT_PAUSE));
+                }
                 Err(status)
                     if matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Cancelled) =>
                 {

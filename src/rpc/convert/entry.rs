@@ -128,6 +128,12 @@ fn read_increase(reader: &mut Reader, sent: &pb::Increase, currency: Currency) -
     let by = match reader.need("entry.increase.amount", sent.amount.as_ref()) {
         None => None,
         Some(pb::increase::Amount::By(by)) => {
+            if sent.base != 0 {
+                reader.bad(
+                    "entry.increase.base",
+                    format!("is {}; an amount has no base, leave it out", sent.base),
+                );
+            }
             reader.amount("entry.increase.by", Some(by), currency).map(IncreaseBy::Amount)
         }
         Some(pb::increase::Amount::PercentPpm(ppm)) => read_percent(reader, *ppm, sent),
@@ -286,6 +292,7 @@ fn read_foreign(
     let rate_date = reader.date(&field("rate_date"), sent.rate_date);
     let source = reader.parse(&field("rate_source"), Source::parse(&sent.rate_source));
     if let (Some(rate), Some(original), Some(booked)) = (&rate, original, booked)
+        && reader.is_edge()
         && !rate.fits(original, booked)
     {
         let rule = format!("{original} at {rate} is not {booked} to within one minor unit");

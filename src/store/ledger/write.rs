@@ -1,4 +1,4 @@
-//! Writing the rows that entries changed, each table in one statement.
+//! Writing the rows that commands changed: what entries change, each table in one statement.
 
 use jiff_sqlx::ToSqlx as _;
 use sqlx::PgConnection;
@@ -8,8 +8,8 @@ use crate::domain::ledger::Ledger;
 use crate::domain::program::{Allocation, Obligation, Period, Reservation};
 use crate::domain::text::CountryCode;
 use crate::error::Error;
-use crate::store::failed;
 use crate::store::ledger::Dirty;
+use crate::store::{expect_rows, failed};
 
 /// Writes everything that changed.
 ///
@@ -249,12 +249,4 @@ async fn insert_reversals(
     .await
     .map_err(failed)?;
     Ok(())
-}
-
-/// An update that misses its row is a broken invariant, never a silent success.
-fn expect_rows(affected: u64, expected: usize) -> Result<(), Error> {
-    if usize::try_from(affected) == Ok(expected) {
-        return Ok(());
-    }
-    Err(Error::bug(format!("an update touched {affected} rows, not {expected}")))
 }
