@@ -5,14 +5,18 @@
 
 mod access;
 mod architecture;
+mod budget_stream;
+mod budget_stream_resume;
 mod calls;
 mod desk;
 mod documents;
 mod embedded;
 mod example;
+mod following;
 mod harness;
 mod health;
 mod lane;
+mod report;
 mod scripted;
 mod telemetry;
 mod transport;
