@@ -5,6 +5,7 @@
 
 mod access;
 mod architecture;
+mod binary;
 mod budget_stream;
 mod budget_stream_resume;
 mod calls;
@@ -18,5 +19,6 @@ mod health;
 mod lane;
 mod report;
 mod scripted;
+mod shutdown;
 mod telemetry;
 mod transport;
