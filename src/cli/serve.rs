@@ -42,9 +42,6 @@ impl Args {
 
 pub(super) async fn run(args: Args) -> Result<ExitCode, StartError> {
     let settings = args.serve.server()?;
-    if settings.jwks.is_none() {
-        tracing::warn!("no --jwks-file: every caller is a local administrator, on loopback only");
-    }
     let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
     on_signals(stop.clone(), cut.clone())?;
     let opened = Database::open(&args.serve.database, database::SERVICE);
@@ -80,8 +77,13 @@ async fn serve(
     stop: CancellationToken,
     cut: CancellationToken,
 ) -> Result<ExitCode, StartError> {
+    let without_keys = settings.jwks.is_none();
     let server = Server::bind(settings, database.store.clone(), Arc::new(SystemClock)).await?;
     let address = server.address();
+    // Not before: a service that does not start says one thing only, why.
+    if without_keys {
+        tracing::warn!("no --jwks-file: every caller is a local administrator, on loopback only");
+    }
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "serving");
     // Alone on standard output, so that a script can read the port.
     writeln!(std::io::stdout(), "listening on {address}").map_err(unwritten)?;
