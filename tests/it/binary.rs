@@ -127,7 +127,7 @@ impl DataDir {
 impl Drop for DataDir {
     fn drop(&mut self) {
         if let Some(pid) = self.postmaster() {
-            std::process::Command::new("kill").args(["-s", "QUIT", &pid]).status().ok();
+            std::process::Command::new("kill").args(["-s", "QUIT", &pid]).output().ok();
         }
         std::fs::remove_dir_all(&self.0).ok();
     }

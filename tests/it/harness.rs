@@ -178,9 +178,18 @@ impl World {
 
     /// Starts a server on a database.
     pub(crate) async fn start_on(database: TestDatabase, jwks: Option<JwksSettings>) -> Self {
+        Self::start_with(database, settings(jwks)).await
+    }
+
+    /// Starts a server that does not show its proto files.
+    pub(crate) async fn start_without_reflection() -> Self {
+        let settings = ServerSettings { reflection: false, ..settings(None) };
+        Self::start_with(TestDatabase::create().await, settings).await
+    }
+
+    async fn start_with(database: TestDatabase, settings: ServerSettings) -> Self {
         let store = Store::new(database.options.clone(), CONNECTIONS);
         let clock = Arc::new(ManualClock::at(START));
-        let settings = settings(jwks);
         let server = Server::bind(settings, store.clone(), Arc::clone(&clock) as Arc<dyn Clock>);
         let server = server.await.expect("the server binds");
         let address = server.address();

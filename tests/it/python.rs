@@ -1,0 +1,47 @@
+//! A client in Python, with code generated from our proto files, plays the worked example.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use serde_json::json;
+use tokio::process::Command;
+
+use crate::binary::{output, text};
+use crate::desk::Desk;
+use crate::harness::in_world;
+
+#[tokio::test]
+async fn a_python_client_plays_the_example_to_the_cent() {
+    let Ok(python) = std::env::var("SAFELANE_TEST_PYTHON") else {
+        panic!("SAFELANE_TEST_PYTHON is not set: run `make test`, which installs the Python client");
+    };
+    let code = tempfile::tempdir().expect("a folder");
+    generate(&python, code.path()).await;
+    in_world(async |world| {
+        let desk = Desk::open(world).await;
+        let mut ids = json!({ "program": desk.program_id, "period": desk.period_id });
+        for name in ["P", "A", "B", "C", "A1", "T1"] {
+            ids[name] = desk.node(name).into();
+        }
+        let client = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/python/client.py");
+        let mut command = Command::new(&python);
+        command.arg(client).arg(world.address.to_string()).arg(ids.to_string());
+        command.env("PYTHONPATH", code.path()).kill_on_drop(true);
+        let done = output(command).await;
+        assert!(done.status.success(), "{}{}", text(&done.stdout), text(&done.stderr));
+        let saw: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
+        assert_eq!(saw, json!({ "revision": desk.state().await.0, "entries": 10 }));
+    })
+    .await;
+}
+
+async fn generate(python: &str, into: &Path) {
+    let proto = Path::new(env!("CARGO_MANIFEST_DIR")).join("proto");
+    let files = std::fs::read_dir(proto.join("safelane/v1")).expect("the proto files");
+    let mut command = Command::new(python);
+    command.args(["-m", "grpc_tools.protoc"]).arg("-I").arg(&proto).stdin(Stdio::null());
+    command.arg("--python_out").arg(into).arg("--grpc_python_out").arg(into);
+    command.args(files.map(|file| file.expect("a proto file").path()));
+    let done = output(command).await;
+    assert!(done.status.success(), "{}{}", text(&done.stdout), text(&done.stderr));
+}
