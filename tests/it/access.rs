@@ -551,12 +551,12 @@ fn assert_refused(refused: &Status, code: Code, reason: &str, text: &str) {
 
 fn assert_unauthenticated(refused: &Status) {
     let text = "a valid bearer token is required";
-    assert_refused(refused, Code::Unauthenticated, "UNAUTHENTICATED", text);
+    assert_refused(refused, Code::Unauthenticated, "ERROR_REASON_UNAUTHENTICATED", text);
 }
 
 fn assert_forbidden(refused: &Status) {
     let text = "the caller's role does not allow this call";
-    assert_refused(refused, Code::PermissionDenied, "PERMISSION_DENIED", text);
+    assert_refused(refused, Code::PermissionDenied, "ERROR_REASON_PERMISSION_DENIED", text);
 }
 
 const PLAN: &str = "/safelane.v1.DemoService/Plan";

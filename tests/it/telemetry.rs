@@ -23,6 +23,7 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics, ScopeMetrics};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
+use safelane::server::accept::Peer;
 use safelane::server::observe::{MethodKind, Observe};
 use safelane::telemetry::{Scope, bridge, current_trace_id};
 use tonic::Status;
