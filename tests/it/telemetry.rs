@@ -150,7 +150,7 @@ fn request(method: &str) -> Request<()> {
 fn traced(method: &str) -> Request<()> {
     let mut request = request(method);
     request.headers_mut().insert("traceparent", HeaderValue::from_static(PARENT));
-    request.extensions_mut().insert(SocketAddr::from(([192, 0, 2, 7], 50_000)));
+    request.extensions_mut().insert(Peer(SocketAddr::from(([192, 0, 2, 7], 50_000))));
     request
 }
 
