@@ -8,6 +8,8 @@ mod architecture;
 mod binary;
 mod budget_stream;
 mod budget_stream_resume;
+mod bad_entries;
+mod bad_input;
 mod calls;
 mod desk;
 mod documents;
