@@ -19,6 +19,7 @@ mod faults;
 mod following;
 mod harness;
 mod health;
+mod idempotency;
 mod lane;
 mod python;
 mod reflection;
