@@ -11,6 +11,7 @@ mod budget_stream_resume;
 mod bad_entries;
 mod bad_input;
 mod calls;
+mod concurrency;
 mod desk;
 mod documents;
 mod embedded;
