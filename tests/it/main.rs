@@ -26,6 +26,8 @@ mod python;
 mod reflection;
 mod report;
 mod expect;
+mod posting_stream;
+mod preview;
 mod refusals;
 mod refusals_structure;
 mod scripted;
