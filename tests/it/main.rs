@@ -37,3 +37,4 @@ mod shutdown;
 mod start;
 mod telemetry;
 mod transport;
+mod verify;
