@@ -202,9 +202,14 @@ impl World {
 
     /// A second server on the same database: another replica.
     pub(crate) async fn replica(&self) -> Replica {
+        self.replica_with(None).await
+    }
+
+    /// Another replica; with keys it asks for tokens.
+    pub(crate) async fn replica_with(&self, jwks: Option<JwksSettings>) -> Replica {
         let store = Store::new(self.database.options.clone(), CONNECTIONS);
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        let server = Server::bind(settings(None), store, clock).await.expect("the replica binds");
+        let server = Server::bind(settings(jwks), store, clock).await.expect("the replica binds");
         let address = server.address();
         let stop = CancellationToken::new();
         let serving = server.run_until(stop.clone(), CancellationToken::new());
@@ -256,6 +261,10 @@ pub(crate) struct Replica {
 }
 
 impl Replica {
+    pub(crate) fn organizations(&self) -> OrganizationServiceClient<Channel> {
+        OrganizationServiceClient::new(self.channel.clone())
+    }
+
     pub(crate) fn funding(&self) -> FundingServiceClient<Channel> {
         FundingServiceClient::new(self.channel.clone())
     }

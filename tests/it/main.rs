@@ -4,6 +4,7 @@
 #![expect(clippy::unused_self, reason = "a desk's methods read as what the desk does")]
 
 mod access;
+mod access_rows;
 mod architecture;
 mod binary;
 mod budget_stream;
@@ -19,8 +20,11 @@ mod entry_lists;
 mod example;
 mod faults;
 mod following;
+mod expect;
+mod gate;
 mod harness;
 mod health;
+mod hidden_programs;
 mod idempotency;
 mod lane;
 mod python;
