@@ -14,6 +14,7 @@ use tonic::{Code, Request};
 use tonic_health::pb::HealthCheckRequest;
 use tracing_subscriber::layer::SubscriberExt;
 
+use crate::desk::reason;
 use crate::lane::{alone, asking, within};
 use crate::scripted::{UNARY_CAP, scripted_lane};
 
@@ -30,6 +31,7 @@ async fn a_unary_call_ends_at_its_clients_deadline() {
     let start = Instant::now();
     let refused = within(client.check(timed("hang", "100m"))).await.expect_err("too late");
     assert_eq!(refused.code(), Code::DeadlineExceeded);
+    assert_eq!(reason(&refused).0, "DEADLINE_EXCEEDED");
     assert!((100..350).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
     assert_eq!(scripted.running.load(Ordering::SeqCst), 0, "the handler is dropped");
 }
@@ -78,7 +80,9 @@ async fn a_stream_ends_at_its_deadline_whether_slow_or_busy() {
         .await;
         messages = messages.min(1);
         assert_eq!(messages, 1, "{script}: messages came before the end");
-        assert_eq!(ended.expect_err("a status").code(), Code::DeadlineExceeded, "{script}");
+        let ended = ended.expect_err("a status");
+        assert_eq!(ended.code(), Code::DeadlineExceeded, "{script}");
+        assert_eq!(reason(&ended).0, "DEADLINE_EXCEEDED");
         assert!(start.elapsed() >= Duration::from_millis(300));
     }
 }
@@ -102,6 +106,7 @@ async fn a_handler_that_panics_is_internal_and_the_connection_lives() {
     let mut client = lane.client().await;
     let refused = within(client.check(asking("panic"))).await.expect_err("a panic");
     assert_eq!((refused.code(), refused.message()), (Code::Internal, PANIC_TEXT));
+    assert_eq!(reason(&refused).0, "INTERNAL");
     within(client.check(asking(""))).await.expect("the same connection answers");
 }
 
@@ -114,6 +119,7 @@ async fn a_body_that_panics_ends_with_internal_after_its_messages() {
     within(stream.message()).await.expect("no error").expect("the second message");
     let refused = within(stream.message()).await.expect_err("a panic");
     assert_eq!((refused.code(), refused.message()), (Code::Internal, PANIC_TEXT));
+    assert_eq!(reason(&refused).0, "INTERNAL");
     within(client.check(asking(""))).await.expect("the same connection answers");
 }
 
