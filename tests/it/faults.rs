@@ -156,7 +156,7 @@ fn signal_all(place: &DataDir, name: &str) {
 }
 
 /// How many entries are posted while the database comes and goes.
-const ENTRIES: usize = 60;
+const ENTRIES: usize = 40;
 
 /// Posts entries one after another, each again with its id until it is accepted. Answers their revisions.
 fn keep_posting(world: &World, desk: &Desk) -> tokio::task::JoinHandle<Vec<i64>> {
@@ -171,9 +171,9 @@ fn keep_posting(world: &World, desk: &Desk) -> tokio::task::JoinHandle<Vec<i64>>
                     Ok(answer) => break answer.into_inner().revision,
                     Err(refused) => assert_away(&refused),
                 }
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::time::sleep(Duration::from_millis(25)).await;
             });
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(25)).await;
         }
         revisions
     })
