@@ -1,7 +1,8 @@
 //! Puts the service on a socket: wires the services and their layers together, accepts connections, and
 //! drains in order.
 //!
-//! A call passes, from the outside in: gRPC-Web, observation, panics, authentication, deadline, handler.
+//! A call passes, from the outside in: gRPC-Web, observation, panics, authentication, deadline, malformed
+//! requests, handler.
 
 pub mod accept;
 pub mod auth;
@@ -10,6 +11,7 @@ pub mod deadline;
 mod grpc_timeout;
 pub mod jwks;
 pub mod limits;
+pub mod malformed;
 pub mod observe;
 pub mod panic;
 mod preface;
@@ -45,6 +47,7 @@ use crate::server::accept::{Drained, Shutdown, serve};
 use crate::server::auth::AuthLayer;
 use crate::server::deadline::{DeadlineLayer, streaming_methods};
 use crate::server::limits::Limits;
+use crate::server::malformed::MalformedLayer;
 use crate::server::observe::{MethodKind, Observe};
 use crate::server::panic::PanicLayer;
 use crate::server::token::Verifier;
@@ -237,7 +240,8 @@ fn routes(
         .layer(observe)
         .layer(PanicLayer)
         .layer(AuthLayer::new(server.rules.clone(), server.verifier.clone()))
-        .layer(DeadlineLayer::new(UNARY_MAX, streaming_methods(&pool)));
+        .layer(DeadlineLayer::new(UNARY_MAX, streaming_methods(&pool)))
+        .layer(MalformedLayer);
     let inner = layers.service(routes.prepare());
     Ok(tonic_web::GrpcWebLayer::new().layer(inner))
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::store::Connection;
 use jiff::Timestamp;
+use tokio::sync::{Mutex, MutexGuard, Semaphore};
 use uuid::Uuid;
 
 use crate::app::batch::Batch;
@@ -19,12 +20,17 @@ use crate::app::feed::Feed;
 use crate::clock::Clock;
 use crate::domain::caller::Caller;
 use crate::domain::ids::ScopeId;
-use crate::error::{Error, Kind};
+use crate::error::{Away, Error, Kind};
 use crate::store::Store;
 use crate::store::journal::{insert_head, lock_heads};
 
 /// The most commands that one transaction takes.
 pub const BATCH_MAX: usize = 512;
+/// Writes of one scope wait for each other in one of these lanes, not on connections of the pool: a busy
+/// program leaves connections for reads and for other programs.
+const LANES: usize = 4;
+/// The most calls that wait in the lanes. Beyond it a call is told to come again.
+const WAITING_MAX: usize = 4_096;
 
 /// A command and who sent it.
 #[derive(Debug, Clone)]
@@ -54,13 +60,16 @@ pub struct Writer {
     clock: Arc<dyn Clock>,
     codec: EventCodec,
     feed: Feed,
+    lanes: Arc<[Mutex<()>; LANES]>,
+    waiting: Arc<Semaphore>,
 }
 
 impl Writer {
     /// Puts a writer together.
     #[must_use]
     pub fn new(store: Store, clock: Arc<dyn Clock>, codec: EventCodec, feed: Feed) -> Self {
-        Self { store, clock, codec, feed }
+        let (lanes, waiting) = (Arc::default(), Arc::new(Semaphore::new(WAITING_MAX)));
+        Self { store, clock, codec, feed, lanes, waiting }
     }
 
     /// Writes one command.
@@ -77,7 +86,14 @@ impl Writer {
     /// The work goes on when the caller is gone, so that the feed always hears of what was written.
     pub async fn write(&self, submissions: Vec<Submission>) -> Outcomes {
         let (writer, count) = (self.clone(), submissions.len());
-        let work = self.store.detach(async move { Ok(writer.write_all(submissions).await) });
+        let Ok(place) = Arc::clone(&self.waiting).try_acquire_owned() else {
+            return (0..count).map(|_| Err(Error::Unavailable(Away::Overloaded))).collect();
+        };
+        let work = self.store.detach(async move {
+            let outcomes = writer.write_all(submissions).await;
+            drop(place);
+            Ok(outcomes)
+        });
         let lost = |error: Error| (0..count).map(|_| Err(Error::bug(error.to_string()))).collect();
         work.await.unwrap_or_else(lost)
     }
@@ -110,6 +126,7 @@ impl Writer {
 
     #[tracing::instrument(name = "app.write", skip_all, fields(commands = submissions.len()))]
     async fn transact(&self, submissions: Vec<Submission>) -> Result<Outcomes, Error> {
+        let _lanes = self.enter_lanes(&submissions).await;
         let (codec, now) = (self.codec, self.clock.now());
         let submissions: Arc<[Submission]> = submissions.into();
         self.store
@@ -118,6 +135,18 @@ impl Writer {
                 Box::pin(async move { run(conn, codec, now, &submissions).await })
             })
             .await
+    }
+
+    /// Waits for the lanes of the scopes, in order, so that two slices never wait for each other in a circle.
+    async fn enter_lanes(&self, submissions: &[Submission]) -> Vec<MutexGuard<'_, ()>> {
+        let lane = |sent: &Submission| sent.command.scope().uuid().as_u128() % LANES as u128;
+        let mut entered = Vec::new();
+        for index in submissions.iter().map(lane).collect::<BTreeSet<u128>>() {
+            if let Some(lane) = usize::try_from(index).ok().and_then(|index| self.lanes.get(index)) {
+                entered.push(lane.lock().await);
+            }
+        }
+        entered
     }
 
     fn tell(&self, slice: &[Submission], done: &Outcomes) {

@@ -224,3 +224,22 @@ async fn a_list_is_asked_for_a_prefix_that_codes_can_have() {
     })
     .await;
 }
+
+/// `ListProgramsRequest` with a `code_prefix` (field 4) that is not UTF-8.
+const NOT_UTF8: [u8; 8] = [0, 0, 0, 0, 3, 0x22, 1, 0xff];
+
+#[tokio::test]
+async fn a_message_that_cannot_be_decoded_is_the_callers_fault_and_tells_no_inside() {
+    in_world(async |world| {
+        let request = http::Request::post("http://safelane/safelane.v1.FundingService/ListPrograms")
+            .header("content-type", "application/grpc")
+            .body(tonic::body::Body::new(http_body_util::Full::new(bytes::Bytes::from_static(&NOT_UTF8))))
+            .unwrap();
+        let answer = tower::ServiceExt::oneshot(world.channel(), request).await.unwrap();
+        let status = tonic::Status::from_header_map(answer.headers()).expect("a status at once");
+        assert_eq!(status.code(), tonic::Code::InvalidArgument);
+        assert_eq!(crate::desk::bad_fields(&status), ["request"]);
+        assert!(!status.message().contains("code_prefix"), "{status}");
+    })
+    .await;
+}

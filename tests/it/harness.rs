@@ -4,7 +4,6 @@
 //! PostgreSQL is a private cluster that this process starts once, or `TEST_DATABASE_URL`. A small guard
 //! process stops the cluster when this process ends, however it ends.
 
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -233,11 +232,6 @@ impl World {
         OrganizationServiceClient::new(self.channel())
     }
 
-    /// Begins the drain; streams are asked to reconnect.
-    pub(crate) fn stop(&self) {
-        self.stop.cancel();
-    }
-
     /// Audits the ledger, stops the server and drops the database.
     pub(crate) async fn finish(self) {
         let audited = Store::new(self.database.options.clone(), 1);
@@ -301,9 +295,4 @@ pub(crate) async fn connect(address: SocketAddr) -> Channel {
 #[expect(clippy::disallowed_methods, reason = "tests play the clients, which make the ids")]
 pub(crate) fn fresh_id() -> String {
     uuid::Uuid::now_v7().to_string()
-}
-
-/// Writes a line that shows when a test fails.
-pub(crate) fn note(text: &str) {
-    let _unheard: std::io::Result<()> = writeln!(std::io::stderr(), "{text}");
 }

@@ -14,7 +14,8 @@ use crate::harness::{fresh_id, in_world};
 async fn post_every_action(desk: &Desk) -> Vec<(pb::Entry, pb::PostEntryResponse)> {
     let (held, promised, undone) = (fresh_id(), fresh_id(), fresh_id());
     let reserved = pb::Obligate { reservation_id: held.clone(), ..desk.obligate(&promised, "T1", 900) };
-    let by = pb::Increase { amount: Some(pb::increase::Amount::By(usd(4).unwrap())), ..desk.increase() };
+    let by =
+        pb::Increase { amount: Some(pb::increase::Amount::By(usd(4).unwrap())), base: 0, ..desk.increase() };
     let current = |base_revision| pb::Increase {
         base: pb::IncreaseBase::Current.into(),
         base_revision,

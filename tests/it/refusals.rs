@@ -14,7 +14,7 @@ use crate::harness::{fresh_id, in_world};
 const COMMENTS: &str = include_str!("../../proto/safelane/v1/error_reason.proto");
 
 /// The code of each reason: what clients have built on. A new reason needs a row, and never a new code.
-const CODES: [(&str, &str); 48] = [
+const CODES: [(&str, &str); 47] = [
     ("FIELD_INVALID", "INVALID_ARGUMENT"),
     ("PAGE_TOKEN_INVALID", "INVALID_ARGUMENT"),
     ("RESUME_TOKEN_INVALID", "INVALID_ARGUMENT"),
@@ -32,7 +32,6 @@ const CODES: [(&str, &str); 48] = [
     ("OUTCOME_UNKNOWN", "UNAVAILABLE"),
     ("DRAINING", "UNAVAILABLE"),
     ("OVERLOADED", "UNAVAILABLE"),
-    ("REVISION_NOT_REACHED", "UNAVAILABLE"),
     ("INTERNAL", "INTERNAL"),
     ("INSUFFICIENT_AVAILABLE", "FAILED_PRECONDITION"),
     ("INSUFFICIENT_RESERVED", "FAILED_PRECONDITION"),
