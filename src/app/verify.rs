@@ -149,7 +149,9 @@ impl App {
         for event in events {
             if let Some(target) = replay.reverses(event) {
                 let found = find_answered(self.store.pool(), program.scope(), &[target.uuid()]).await?;
-                found.iter().for_each(|known| replay.offer(&known.event));
+                for known in &found {
+                    replay.offer(&known.event);
+                }
             }
             replay.take(event);
         }

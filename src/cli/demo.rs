@@ -40,7 +40,7 @@ pub(super) struct Args {
     /// Stop after the example instead of serving on
     #[arg(long)]
     once: bool,
-    /// Play into the database of DATABASE_URL
+    /// Play into the database of `DATABASE_URL`
     #[arg(long)]
     into_external: bool,
 }

@@ -44,7 +44,14 @@ pub enum Refusal {
         format_minor_units(*available, currency.exponent()),
         format_minor_units(*requested, currency.exponent())
     )]
-    InsufficientAvailable { allocation: AllocationId, available: i64, requested: i64, currency: Currency },
+    InsufficientAvailable {
+        allocation: AllocationId,
+        available: i64,
+        requested: i64,
+        currency: Currency,
+        /// Other allocations that fall short of the same entry.
+        also: Vec<AllocationId>,
+    },
     #[error("reservation {reservation} has {remaining} minor units left, not {requested}")]
     InsufficientReserved { reservation: ReservationId, remaining: i64, requested: i64 },
     #[error(

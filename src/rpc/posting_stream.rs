@@ -33,7 +33,8 @@ type Answers = mpsc::Sender<Result<pb::PostEntriesResponse, Status>>;
 /// An entry that was read, with its share of the byte budget.
 struct Arrived {
     entry: Option<pb::Entry>,
-    _bytes: OwnedSemaphorePermit,
+    #[expect(dead_code, reason = "held until the entry is booked")]
+    share: OwnedSemaphorePermit,
 }
 
 impl FundingRpc {
@@ -44,19 +45,19 @@ impl FundingRpc {
         caller: Caller,
         sent: Streaming<pb::PostEntriesRequest>,
     ) -> Result<ReceiverStream<Result<pb::PostEntriesResponse, Status>>, Error> {
-        let seat = self.app.take_seat(&caller)?;
+        let place = self.app.take_seat(&caller)?;
         let (answers, receiver) = mpsc::channel(ANSWERS_WAITING_MAX);
-        let (arrived_in, arrived) = mpsc::channel(ENTRIES_TOGETHER_MAX);
+        let (reader, arrived) = mpsc::channel(ENTRIES_TOGETHER_MAX);
         let drain = self.app.feed().drain().clone();
         tokio::spawn(async move {
-            let reading = read(sent, arrived_in.clone());
+            let reading = read(sent, reader.clone());
             if drain.run_until_cancelled(reading).await.is_none() {
                 // Nobody takes it when the stream has ended.
-                let _ended = arrived_in.send(Err(Error::Unavailable(Away::Draining).into())).await;
+                let _ended = reader.send(Err(Error::Unavailable(Away::Draining).into())).await;
             }
         });
         let rpc = self.clone();
-        tokio::spawn(async move { rpc.book_all(&caller, arrived, answers, seat).await }.in_current_span());
+        tokio::spawn(async move { rpc.book_all(&caller, arrived, answers, place).await }.in_current_span());
         Ok(ReceiverStream::new(receiver))
     }
 
@@ -125,8 +126,8 @@ async fn read(mut sent: Streaming<pb::PostEntriesRequest>, arrived: mpsc::Sender
                 let bytes = u32::try_from(request.encoded_len()).unwrap_or(BYTES_WAITING_MAX);
                 let share = Arc::clone(&budget).acquire_many_owned(bytes.min(BYTES_WAITING_MAX));
                 // The budget is never closed.
-                let Ok(_bytes) = share.await else { return };
-                (Ok(Arrived { entry: request.entry, _bytes }), false)
+                let Ok(share) = share.await else { return };
+                (Ok(Arrived { entry: request.entry, share }), false)
             }
             // The words of the decoder are not for callers.
             Err(status) if status.code() == Code::Internal => (Err(undecodable()), true),

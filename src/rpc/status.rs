@@ -216,13 +216,16 @@ fn refused_funds(refusal: &Refusal) -> (ErrorReason, Facts) {
         ]
     };
     match refusal {
-        Refusal::InsufficientAvailable { allocation, available, requested, currency } => {
-            let facts = vec![
+        Refusal::InsufficientAvailable { allocation, available, requested, currency, also } => {
+            let mut facts = vec![
                 ("allocation_id", allocation.to_string()),
                 ("available", available.to_string()),
                 ("requested", requested.to_string()),
                 ("currency", currency.to_string()),
             ];
+            if !also.is_empty() {
+                facts.push(("also_blocking", join(also)));
+            }
             (ErrorReason::InsufficientAvailable, facts)
         }
         Refusal::InsufficientReserved { reservation, remaining, requested } => {

@@ -1,5 +1,5 @@
 //! A request that is not a message of its method is the caller's fault. The generated code answers it as
-//! INTERNAL with the decoder's words; this layer answers INVALID_ARGUMENT instead.
+//! `INTERNAL` with the decoder's words; this layer answers `INVALID_ARGUMENT` instead.
 
 use std::convert::Infallible;
 use std::pin::Pin;

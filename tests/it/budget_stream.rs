@@ -1,4 +1,4 @@
-//! What StreamBudgetReport sends, in both deliveries.
+//! What `StreamBudgetReport` sends, in both deliveries.
 
 use std::time::Instant;
 

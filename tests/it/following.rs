@@ -43,6 +43,7 @@ pub(crate) fn until(revision: i64, of: &pb::StreamBudgetReportRequest) -> pb::St
     pb::StreamBudgetReportRequest { until_revision: Some(revision), ..of.clone() }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "message fields are optional")]
 pub(crate) fn seconds(seconds: i64) -> Option<prost_types::Duration> {
     Some(prost_types::Duration { seconds, nanos: 0 })
 }

@@ -103,3 +103,28 @@ async fn a_preview_of_what_was_booked_is_its_first_answer() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_preview_names_every_allocation_that_stands_in_the_way() {
+    in_world(async |world| {
+        let desk = Desk::open(world).await;
+        desk.fund().await;
+        let increase = desk.post(Action::Increase(desk.increase())).await.unwrap();
+        // Each country reserves nearly all that it has, so none can give its part of the increase back.
+        for (name, held) in [("B", 2_700_000_000), ("C", 2_200_000_000)] {
+            desk.post(desk.reserve(&fresh_id(), name, held)).await.unwrap();
+        }
+        let undone = increase.entry.unwrap().entry_id;
+        let request = pb::PreviewEntryRequest { entry: Some(desk.entry(desk.reverse(&undone))) };
+        let answer = desk.funding.clone().preview_entry(request).await.unwrap().into_inner();
+        let Some(pb::preview_entry_response::Outcome::Refused(refused)) = answer.outcome else {
+            panic!("the reversal is refused");
+        };
+        let info = tonic_types::RpcStatusExt::get_details_error_info(&refused).expect("an ErrorInfo");
+        let named: std::collections::BTreeSet<&str> =
+            [&info.metadata["allocation_id"], &info.metadata["also_blocking"]].map(String::as_str).into();
+        let (b, c) = (desk.node("B"), desk.node("C"));
+        assert_eq!(named, [b.as_str(), c.as_str()].into());
+    })
+    .await;
+}

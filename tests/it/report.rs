@@ -1,4 +1,4 @@
-//! GetBudgetReport: figures of now and of every moment before.
+//! `GetBudgetReport`: figures of now and of every moment before.
 
 use std::collections::BTreeMap;
 

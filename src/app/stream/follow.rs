@@ -107,7 +107,7 @@ impl Follower {
         };
         let last = match ended {
             Ok(()) | Err(Stop::Gone) => return,
-            Err(Stop::Drained) => Ok(self.message(self.place, self.reconnect())),
+            Err(Stop::Drained) => Ok(self.message(self.place, reconnect())),
             Err(Stop::Failed(error)) => Err(error),
         };
         if self.sender.send(last).await.is_err() {
@@ -213,13 +213,6 @@ impl Follower {
     async fn progress(&self, known: &watch::Receiver<Known>) -> Result<(), Stop> {
         let lag = known.borrow().looked.elapsed();
         self.send(self.place, Body::Progress { revision: self.at, lag }).await
-    }
-
-    /// The last message of a drain. The waits are spread evenly: each stream gets the next of 97 steps, in an
-    /// order that jumps about.
-    fn reconnect(&self) -> Body {
-        let turn = RECONNECTS.fetch_add(37, Ordering::Relaxed) % RECONNECT_STEPS;
-        Body::Reconnect { after: RECONNECT_STEP * u32::try_from(turn).unwrap_or(0) }
     }
 
     /// Sends what happened up to `head`. True when anything was sent.
@@ -350,6 +343,13 @@ impl Follower {
         });
         Ok(snapshot.await?.rows.into_iter().map(|row| row.id).collect())
     }
+}
+
+/// The last message of a drain. The waits are spread evenly: each stream gets the next of 97 steps, in an
+/// order that jumps about.
+fn reconnect() -> Body {
+    let turn = RECONNECTS.fetch_add(37, Ordering::Relaxed) % RECONNECT_STEPS;
+    Body::Reconnect { after: RECONNECT_STEP * u32::try_from(turn).unwrap_or(0) }
 }
 
 /// Waits until there is something after `at`, and not before `not_before`. None when the feed is gone.

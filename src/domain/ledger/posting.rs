@@ -114,9 +114,16 @@ impl Ledger {
         let reservation = self.draft_reservation(entry, legs)?;
         let obligation = self.draft_obligation(entry, legs, revision)?;
         let mut draft = Draft { balances: BTreeMap::new(), reservation, obligation };
+        let mut short = Vec::new();
         for leg in &legs.movements {
-            self.draft_movement(&mut draft.balances, leg)?;
+            match self.draft_from(&mut draft.balances, leg) {
+                // The others are tried all the same, so that the caller hears of every node in the way.
+                Err(refusal @ Refusal::InsufficientAvailable { .. }) => short.push(refusal),
+                taken => taken?,
+            }
+            self.draft_to(&mut draft.balances, leg)?;
         }
+        blocked(short)?;
         if let Some(after) = &draft.obligation
             && let Some(balance) = draft.balances.get_mut(&after.allocation)
         {
@@ -176,7 +183,7 @@ impl Ledger {
         }))
     }
 
-    fn draft_movement(
+    fn draft_from(
         &self,
         balances: &mut BTreeMap<AllocationId, Balance>,
         leg: &Movement,
@@ -199,6 +206,16 @@ impl Ledger {
                 }
             }
         }
+        Ok(())
+    }
+
+    fn draft_to(
+        &self,
+        balances: &mut BTreeMap<AllocationId, Balance>,
+        leg: &Movement,
+    ) -> Result<(), Refusal> {
+        let amount = leg.amount.get();
+        let parent_of = |id| self.allocation(id).map(|allocation| allocation.parent);
         if let Place::In(id, bucket) = leg.to {
             let allocation = self.allocation(id)?;
             let inside = matches!(leg.from, Place::In(from, _) if from == id);
@@ -211,6 +228,23 @@ impl Ledger {
         }
         Ok(())
     }
+}
+
+/// The first shortfall, naming the other allocations that fall short as well.
+fn blocked(short: Vec<Refusal>) -> Result<(), Refusal> {
+    let mut short = short.into_iter();
+    let Some(mut first) = short.next() else { return Ok(()) };
+    if let Refusal::InsufficientAvailable { allocation: named, also, .. } = &mut first {
+        for refusal in short {
+            if let Refusal::InsufficientAvailable { allocation, .. } = refusal
+                && allocation != *named
+                && !also.contains(&allocation)
+            {
+                also.push(allocation);
+            }
+        }
+    }
+    Err(first)
 }
 
 fn check_state(period: &Period, new_money: bool, action: &'static str) -> Result<(), Refusal> {
@@ -281,6 +315,7 @@ fn take(
             available: *held,
             requested: amount,
             currency,
+            also: Vec::new(),
         });
     }
     *held -= amount;

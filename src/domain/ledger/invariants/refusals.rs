@@ -24,7 +24,8 @@ fn from_task() -> ExpendSource {
 
 fn short(number: u64, available: i64, requested: i64) -> Refusal {
     let currency = usd();
-    Refusal::InsufficientAvailable { allocation: allocation_id(number), available, requested, currency }
+    let (allocation, also) = (allocation_id(number), Vec::new());
+    Refusal::InsufficientAvailable { allocation, available, requested, currency, also }
 }
 
 #[test]
