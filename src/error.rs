@@ -7,43 +7,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::domain::kind::Kind;
 use crate::domain::refusal::Refusal;
-
-/// Anything that can be named in `NOT_FOUND`, `ALREADY_EXISTS` and `ABORTED`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// A funder, office, authority or operator.
-    Organization,
-    /// A funded program.
-    Program,
-    /// A fiscal period of a program.
-    Period,
-    /// A node of a period's tree of allocations.
-    Allocation,
-    /// A non-binding hold on an allocation.
-    Reservation,
-    /// A binding promise to a payee.
-    Obligation,
-    /// An entry of the ledger.
-    Entry,
-    /// A write request that is known only by its id.
-    Request,
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Organization => "organization",
-            Self::Program => "program",
-            Self::Period => "period",
-            Self::Allocation => "allocation",
-            Self::Reservation => "reservation",
-            Self::Obligation => "obligation",
-            Self::Entry => "entry",
-            Self::Request => "request",
-        })
-    }
-}
 
 /// One bad field of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -215,7 +180,6 @@ impl From<Refusal> for Error {
             Refusal::UnknownReservation(id) => Self::not_found(Kind::Reservation, id),
             Refusal::UnknownObligation(id) => Self::not_found(Kind::Obligation, id),
             Refusal::UnknownEntry(id) => Self::not_found(Kind::Entry, id),
-            Refusal::UnknownOrganization(id) => Self::not_found(Kind::Organization, id),
             Refusal::PeriodTaken(id) => taken(Kind::Period, id.to_string()),
             Refusal::ReservationTaken(id) => taken(Kind::Reservation, id.to_string()),
             Refusal::ObligationTaken(id) => taken(Kind::Obligation, id.to_string()),

@@ -4,9 +4,9 @@ use uuid::Uuid;
 
 use crate::domain::entry::{Entry, PostedEntry};
 use crate::domain::ids::{PeriodId, ProgramId, RequestId, ScopeId};
+use crate::domain::kind::Kind;
 use crate::domain::organization::Organization;
 use crate::domain::program::{Allocation, Period, PeriodState, Program};
-use crate::error::Kind;
 use crate::store::journal::EventKind;
 
 /// A write, parsed and authorized. Fields that the server sets hold placeholders until it is applied.

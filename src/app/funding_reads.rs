@@ -9,8 +9,9 @@ use crate::app::token::Filter;
 use crate::domain::caller::{Caller, Role};
 use crate::domain::entry::PostedEntry;
 use crate::domain::ids::{AllocationId, EntryId, ObligationId, PeriodId, ProgramId};
+use crate::domain::kind::Kind;
 use crate::domain::program::{Allocation, Obligation, Period, Program};
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::store::funding::{
     ProgramFilter, TreeFilter, find_allocation, find_obligation, find_reversal, list_allocations,
     list_obligations, list_periods, list_programs,

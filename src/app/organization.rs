@@ -7,8 +7,9 @@ use crate::app::token::Filter;
 use crate::app::writer::Written;
 use crate::domain::caller::Caller;
 use crate::domain::ids::OrganizationId;
+use crate::domain::kind::Kind;
 use crate::domain::organization::Organization;
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::store::organization::{OrganizationFilter, find_organization, list_organizations};
 
 impl App {

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::domain::caller::{Caller, Role};
 use crate::domain::ids::ProgramId;
+use crate::domain::kind::Kind;
 use crate::domain::program::Program;
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::store::Store;
 use crate::store::funding::find_program;
 

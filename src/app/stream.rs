@@ -17,10 +17,11 @@ use crate::app::token::Filter;
 use crate::domain::caller::Caller;
 use crate::domain::currency::Currency;
 use crate::domain::ids::{AllocationId, PeriodId};
+use crate::domain::kind::Kind;
 use crate::domain::program::{Allocation, Period};
 use crate::domain::refusal::Refusal;
 use crate::domain::report::Totals;
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::store::journal::find_heads;
 
 use follow::Follower;

@@ -20,7 +20,8 @@ use crate::app::feed::Feed;
 use crate::clock::Clock;
 use crate::domain::caller::Caller;
 use crate::domain::ids::ScopeId;
-use crate::error::{Away, Error, Kind};
+use crate::domain::kind::Kind;
+use crate::error::{Away, Error};
 use crate::store::Store;
 use crate::store::journal::{insert_head, lock_heads};
 

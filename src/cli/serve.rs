@@ -84,7 +84,9 @@ async fn serve(
     if without_keys {
         tracing::warn!("no --jwks-file: every caller is a local administrator, on loopback only");
     }
-    tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "serving");
+    // The image sets it when it is built.
+    let built_from = std::env::var("GIT_REVISION").unwrap_or_default();
+    tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), built_from, "serving");
     // Alone on standard output, so that a script can read the port.
     writeln!(std::io::stdout(), "listening on {address}").map_err(unwritten)?;
     let died = database_died(database, stop.clone());

@@ -5,11 +5,11 @@ use jiff::civil::Date;
 
 use crate::domain::currency::Currency;
 use crate::domain::ids::{AllocationId, EntryId, ObligationId, OrganizationId, PeriodId, ReservationId};
+use crate::domain::kind::Kind;
 use crate::domain::money::format_minor_units;
 use crate::domain::organization::OrganizationKind;
 use crate::domain::program::{CHILDREN_MAX, DEPTH_MAX, PERIODS_MAX, PeriodState, Purpose};
 use crate::domain::text::Code;
-use crate::error::Kind;
 
 /// Why a rule says no. Amounts are minor units.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,8 +25,6 @@ pub enum Refusal {
     UnknownObligation(ObligationId),
     #[error("entry {0} does not exist")]
     UnknownEntry(EntryId),
-    #[error("organization {0} does not exist")]
-    UnknownOrganization(OrganizationId),
     #[error("reservation {0} already exists; make a new id for a new reservation")]
     ReservationTaken(ReservationId),
     #[error("obligation {0} already exists; make a new id for a new obligation")]

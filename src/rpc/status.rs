@@ -197,7 +197,6 @@ fn refused(refusal: &Refusal) -> (ErrorReason, Facts) {
         | Refusal::UnknownReservation(_)
         | Refusal::UnknownObligation(_)
         | Refusal::UnknownEntry(_)
-        | Refusal::UnknownOrganization(_)
         | Refusal::PeriodTaken(_)
         | Refusal::ReservationTaken(_)
         | Refusal::ObligationTaken(_)

@@ -5,7 +5,7 @@
 //! handler but not its body, where streams spend their lives. It must not know what was called.
 //!
 //! The client gets a fixed text: a panic message may hold anything. Place this layer inside the
-//! gRPC-Web layer and outside all others. It has no effect when built with `panic = "abort"`.
+//! gRPC-Web and observation layers, and outside all others. It has no effect when built with `panic = "abort"`.
 
 use std::any::Any;
 use std::convert::Infallible;

@@ -6,9 +6,10 @@ use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use crate::domain::ids::{AllocationId, EntryId, ObligationId, PeriodId, ProgramId};
+use crate::domain::kind::Kind;
 use crate::domain::program::{Allocation, Obligation, Period, Program};
 use crate::domain::refusal::Refusal;
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::store::rows::{AllocationRow, ObligationRow, PeriodRow, ProgramRow};
 use crate::store::{broken_constraint, failed};
 

@@ -5,10 +5,11 @@ use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use crate::domain::ids::OrganizationId;
+use crate::domain::kind::Kind;
 use crate::domain::organization::{Organization, OrganizationKind};
 use crate::domain::refusal::Refusal;
 use crate::domain::text::CountryCode;
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::store::rows::OrganizationRow;
 use crate::store::{broken_constraint, failed};
 

@@ -53,6 +53,7 @@ fn expect_none(folder: &str, words: &[&str]) {
 fn the_domain_knows_nothing_but_itself() {
     let forbidden = [
         "sqlx",
+        "crate::error",
         "tonic",
         "prost",
         "tokio",

@@ -129,7 +129,7 @@ async fn the_same_entry_id_with_other_content_names_the_first_field_that_differs
         let entry = desk.entry(Action::Obligate(desk.obligate(&fresh_id(), "T1", 5)));
         desk.post_entry(entry.clone()).await.unwrap();
         let before = desk.state().await;
-        let Some(Action::Obligate(first)) = entry.action.clone() else { unreachable!() };
+        let Some(Action::Obligate(first)) = entry.action.clone() else { panic!("an obligation") };
         let with = |change: &dyn Fn(&mut pb::Obligate)| {
             let mut changed = first.clone();
             change(&mut changed);

@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 
 use crate::domain::ids::{AllocationId, PeriodId};
+use crate::domain::kind::Kind;
 use crate::domain::ledger::Ledger;
 use crate::domain::program::{
     Allocation, Balance, CHILDREN_MAX, DEPTH_MAX, PERIODS_MAX, Period, PeriodState, Purpose,
 };
 use crate::domain::refusal::Refusal;
-use crate::error::Kind;
 
 /// The most allocations that a refusal lists.
 const LISTED_MAX: usize = 10;

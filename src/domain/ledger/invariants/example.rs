@@ -43,7 +43,7 @@ fn shared(figures: &BTreeMap<&str, i64>) -> Desk {
     }
     let quarter = IncreaseBy::PercentOfOriginal(percent(250_000));
     let effect = desk.post(increase(1, quarter, true)).unwrap();
-    let Action::Increase(increase) = effect.entry.action else { unreachable!() };
+    let Action::Increase(increase) = effect.entry.action else { panic!("an increase") };
     let outcome = increase.outcome.unwrap();
     assert_eq!(outcome.added, figures["3"]);
     let parts =

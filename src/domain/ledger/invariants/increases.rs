@@ -39,7 +39,7 @@ fn desk_of(units: i64) -> Desk {
 
 /// What was added and who got it.
 fn outcome(desk: &mut Desk, action: Action) -> (i64, Vec<(AllocationId, i64)>) {
-    let Action::Increase(increase) = desk.post(action).unwrap().entry.action else { unreachable!() };
+    let Action::Increase(increase) = desk.post(action).unwrap().entry.action else { panic!("an increase") };
     increase.outcome.map(|outcome| (outcome.added, outcome.pushed_down)).unwrap()
 }
 

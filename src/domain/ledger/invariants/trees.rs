@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::domain::entry::ExpendSource;
+use crate::domain::kind::Kind;
 use crate::domain::ledger::invariants::checks;
 use crate::domain::ledger::invariants::desk::{
     Desk, allocate, allocation, allocation_id, authorize, disburse, expend, obligate, obligation_id, period,
@@ -13,7 +14,6 @@ use crate::domain::program::{
 };
 use crate::domain::refusal::Refusal;
 use crate::domain::text::Code;
-use crate::error::Kind;
 
 const TASK: u64 = 10;
 

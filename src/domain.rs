@@ -7,6 +7,7 @@ pub mod caller;
 pub mod currency;
 pub mod entry;
 pub mod ids;
+pub mod kind;
 pub mod ledger;
 pub mod legs;
 pub mod money;

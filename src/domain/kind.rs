@@ -1,0 +1,39 @@
+//! What an id can be an id of.
+
+use std::fmt;
+
+/// Anything that can be named in `NOT_FOUND`, `ALREADY_EXISTS` and `ABORTED`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A funder, office, authority or operator.
+    Organization,
+    /// A funded program.
+    Program,
+    /// A fiscal period of a program.
+    Period,
+    /// A node of a period's tree of allocations.
+    Allocation,
+    /// A non-binding hold on an allocation.
+    Reservation,
+    /// A binding promise to a payee.
+    Obligation,
+    /// An entry of the ledger.
+    Entry,
+    /// A write request that is known only by its id.
+    Request,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Organization => "organization",
+            Self::Program => "program",
+            Self::Period => "period",
+            Self::Allocation => "allocation",
+            Self::Reservation => "reservation",
+            Self::Obligation => "obligation",
+            Self::Entry => "entry",
+            Self::Request => "request",
+        })
+    }
+}
