@@ -22,6 +22,8 @@ pub mod writer;
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use crate::app::codec::EventCodec;
 use crate::app::feed::Feed;
 use crate::app::program_facts::ProgramFacts;
@@ -44,6 +46,8 @@ pub struct App {
     pub(crate) sealer: Sealer,
     pub(crate) facts: ProgramFacts,
     pub(crate) seats: Seats,
+    /// Held by the verification that compares the rows.
+    pub(crate) verifying: Arc<Semaphore>,
 }
 
 impl App {
@@ -60,6 +64,7 @@ impl App {
             facts: ProgramFacts::new(store.clone()),
             sealer: Sealer::new(row.epoch, &row.token_key),
             seats: Seats::default(),
+            verifying: Arc::new(Semaphore::new(1)),
             store,
             clock,
             codec,

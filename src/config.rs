@@ -112,6 +112,12 @@ impl fmt::Debug for Secret {
 }
 
 impl DatabaseArgs {
+    /// The external database; an empty setting is none.
+    #[must_use]
+    pub fn url(&self) -> Option<&Secret> {
+        self.database_url.as_ref().filter(|url| !url.reveal().is_empty())
+    }
+
     /// The number of connections.
     ///
     /// # Errors

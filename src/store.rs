@@ -18,7 +18,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions as _, PgConnection, PgPool};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
@@ -30,6 +30,10 @@ const TRIES_MAX: u32 = 5;
 const RETRY_PAUSE: Duration = Duration::from_millis(5);
 /// How long a call waits for a free connection before it is refused.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// The longest that one try of a transaction may take. Above the server's own limit of a statement.
+const TRY_MAX: Duration = Duration::from_secs(35);
+/// The same for work that reads a whole journal.
+const LONG_TRY_MAX: Duration = Duration::from_mins(30);
 /// Server-side limits of every session, in milliseconds: a lost client must not hold locks.
 const SESSION_SETTINGS: [(&str, &str); 4] = [
     ("idle_in_transaction_session_timeout", "10000"),
@@ -101,9 +105,10 @@ impl Store {
         F: for<'c> Fn(&'c mut PgConnection) -> Work<'c, T> + Send + Sync + 'static,
     {
         let pool = self.pool.clone();
+        let terms = Terms { begin: "BEGIN", limit: TRY_MAX, late: Away::OutcomeUnknown };
         self.detach(async move {
             for attempt in 1..=TRIES_MAX {
-                match run(&pool, "BEGIN", &body).await {
+                match run(&pool, terms, &body).await {
                     Err(Error::Contended) if attempt < TRIES_MAX => {
                         tracing::debug!(name, attempt, "transaction lost to a concurrent one");
                         tokio::time::sleep(RETRY_PAUSE * attempt).await;
@@ -125,9 +130,30 @@ impl Store {
         T: Send + 'static,
         F: for<'c> Fn(&'c mut PgConnection) -> Work<'c, T> + Send + Sync + 'static,
     {
+        self.snapshot_within(TRY_MAX, body).await
+    }
+
+    /// The same for work that reads a whole journal.
+    ///
+    /// # Errors
+    /// What the body answers.
+    pub async fn long_snapshot<T, F>(&self, body: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'c> Fn(&'c mut PgConnection) -> Work<'c, T> + Send + Sync + 'static,
+    {
+        self.snapshot_within(LONG_TRY_MAX, body).await
+    }
+
+    async fn snapshot_within<T, F>(&self, limit: Duration, body: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'c> Fn(&'c mut PgConnection) -> Work<'c, T> + Send + Sync + 'static,
+    {
         let pool = self.pool.clone();
-        self.detach(async move { run(&pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", &body).await })
-            .await
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        let terms = Terms { begin, limit, late: Away::Database };
+        self.detach(async move { run(&pool, terms, &body).await }).await
     }
 
     /// Answers when the database does.
@@ -173,13 +199,38 @@ impl Store {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place that opens transactions")]
-async fn run<T, F>(pool: &PgPool, begin: &'static str, body: &F) -> Result<T, Error>
+/// How a transaction is run.
+#[derive(Clone, Copy)]
+struct Terms {
+    /// How it begins.
+    begin: &'static str,
+    /// The longest that one try may take. The server's own limits do not help when it never answers: sqlx 0.9
+    /// has neither keepalive nor a time limit for a connection that is in use.
+    limit: Duration,
+    /// What a try that did not end in time is told.
+    late: Away,
+}
+
+async fn run<T, F>(pool: &PgPool, terms: Terms, body: &F) -> Result<T, Error>
 where
     T: Send,
     F: for<'c> Fn(&'c mut PgConnection) -> Work<'c, T> + Sync,
 {
-    let mut tx = pool.begin_with(begin).await.map_err(failed)?;
+    let mut conn = pool.acquire().await.map_err(failed)?;
+    let tried = tokio::time::timeout(terms.limit, attempt(&mut conn, terms.begin, body)).await;
+    tried.unwrap_or_else(|_| {
+        // It may be in the middle of anything, so nobody else may get it.
+        conn.close_on_drop();
+        Err(Error::Unavailable(terms.late))
+    })
+}
+
+async fn attempt<T, F>(conn: &mut PgConnection, begin: &'static str, body: &F) -> Result<T, Error>
+where
+    T: Send,
+    F: for<'c> Fn(&'c mut PgConnection) -> Work<'c, T> + Sync,
+{
+    let mut tx = conn.begin_with(begin).await.map_err(failed)?;
     match body(&mut tx).await {
         Ok(value) => {
             tx.commit().await.map_err(commit_failed)?;

@@ -146,6 +146,11 @@ impl App {
     /// that is read.
     async fn may_post(&self, caller: &Caller, entry: &Entry) -> Result<(), Error> {
         self.facts.get_to_change(caller, entry.program).await?;
+        if let Action::Obligate { payee, .. } = &entry.action
+            && let Some(organization) = payee.organization
+        {
+            self.expect_known(organization).await?;
+        }
         let undoes = matches!(entry.action, Action::Reverse { .. });
         if undoes || may_book(caller.role(), &entry.action) { Ok(()) } else { Err(Error::Forbidden) }
     }

@@ -28,6 +28,8 @@ use crate::store::report::{ReportScope, list_report_rows};
 
 /// The most allocations in the scope of one report.
 const ROWS_MAX: i64 = 50_000;
+/// The most rows that one answer shows: they must fit the 4 MiB that clients take by default.
+const SHOWN_MAX: usize = 10_000;
 /// Journal rows that are read at a time, going back.
 const BACK_PAGE: i64 = 500;
 
@@ -95,7 +97,13 @@ impl App {
         let top_len = scope.top.len().max(1);
         let totals = totals(&reading.rows, top_len)?;
         let mut rows = reading.rows;
-        rows.retain(|row| max_depth.is_none_or(|depth| row.path.len() <= top_len + depth));
+        let shown = |row: &Allocation| max_depth.is_none_or(|depth| row.path.len() <= top_len + depth);
+        rows.retain(shown);
+        if SHOWN_MAX < rows.len() {
+            let what = "a report; ask for a smaller max_depth or one allocation, since its list of rows";
+            let max = i64::try_from(SHOWN_MAX).unwrap_or(i64::MAX);
+            return Err(Refusal::LimitReached { what, max }.into());
+        }
         Ok(BudgetReport {
             program: query.program,
             period: query.period,

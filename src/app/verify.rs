@@ -138,7 +138,10 @@ impl App {
                 break;
             }
         }
-        let end = self.read_end(program, replay.revision(), replay.currency()).await?;
+        let end = tokio::select! {
+            end = self.read_end(program, replay.revision(), replay.currency()) => end?,
+            () = sender.closed() => return Ok(verdict(replay, &[])),
+        };
         self.replay(program, &mut replay, &end.tail).await?;
         replay.compare(&end.stored, &end.reversals);
         Ok(verdict(replay, &end.findings))
@@ -165,7 +168,9 @@ impl App {
         after: i64,
         currency: crate::domain::currency::Currency,
     ) -> Result<End, Error> {
-        let snapshot = self.store.snapshot(move |conn| {
+        // One at a time: each holds a connection for long.
+        let _turn = self.verifying.acquire().await.map_err(|closed| Error::Internal(Box::new(closed)))?;
+        let snapshot = self.store.long_snapshot(move |conn| {
             Box::pin(async move {
                 let tail = list_events(&mut *conn, program.scope(), after, i64::MAX).await?;
                 let mut stored = Ledger::new(currency);

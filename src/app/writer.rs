@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::store::Connection;
 use jiff::Timestamp;
@@ -30,6 +31,8 @@ pub const BATCH_MAX: usize = 512;
 /// Writes of one scope wait for each other in one of these lanes, not on connections of the pool: a busy
 /// program leaves connections for reads and for other programs.
 const LANES: usize = 4;
+/// The longest wait for a lane.
+const LANE_WAIT_MAX: Duration = Duration::from_secs(30);
 /// The most calls that wait in the lanes. Beyond it a call is told to come again.
 const WAITING_MAX: usize = 4_096;
 
@@ -127,7 +130,8 @@ impl Writer {
 
     #[tracing::instrument(name = "app.write", skip_all, fields(commands = submissions.len()))]
     async fn transact(&self, submissions: Vec<Submission>) -> Result<Outcomes, Error> {
-        let _lanes = self.enter_lanes(&submissions).await;
+        let entered = tokio::time::timeout(LANE_WAIT_MAX, self.enter_lanes(&submissions)).await;
+        let _lanes = entered.map_err(|_| Error::Unavailable(Away::Overloaded))?;
         let (codec, now) = (self.codec, self.clock.now());
         let submissions: Arc<[Submission]> = submissions.into();
         self.store

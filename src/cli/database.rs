@@ -28,7 +28,7 @@ impl Database {
     /// The demo has a default folder of its own, so that it never writes where a service keeps its rows.
     pub(super) async fn open(args: &DatabaseArgs, folder: &str) -> Result<Self, StartError> {
         let connections = args.connections()?;
-        if let Some(url) = args.database_url.as_ref().filter(|url| !url.reveal().is_empty()) {
+        if let Some(url) = args.url() {
             let options = Store::parse_url(url.reveal()).map_err(|allowed| StartError::Setting {
                 setting: "--database-url (DATABASE_URL)",
                 // The URL holds a password.

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::client::ClientArgs;
 use crate::cli::database::{self, Database};
 use crate::cli::report::watch::Watch;
-use crate::cli::serve::{database_died, on_signals};
+use crate::cli::serve::{database_died, on_signals, run_to_the_end};
 use crate::cli::unwritten;
 use crate::clock::SystemClock;
 use crate::config::ServeArgs;
@@ -57,7 +57,7 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, StartError> {
         let told = "the demo calls as a local administrator; leave --jwks-file (SAFELANE_JWKS_FILE) out";
         return Err(StartError::Refused(told.to_owned()));
     }
-    if args.serve.database.database_url.is_some() && !args.into_external {
+    if args.serve.database.url().is_some() && !args.into_external {
         let told = "the demo would write an example program into the database of DATABASE_URL; unset it, or say \
                     --into-external";
         return Err(StartError::Refused(told.to_owned()));
@@ -65,11 +65,13 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, StartError> {
     let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
     on_signals(stop.clone(), cut.clone())?;
     say(&mut std::io::stdout(), "Starting the service and its database ...")?;
-    let mut database = Database::open(&args.serve.database, database::DEMO).await?;
+    let opened = Database::open(&args.serve.database, database::DEMO);
+    let Some(opened) = stop.run_until_cancelled(opened).await else { return Ok(ExitCode::SUCCESS) };
+    let mut database = opened?;
     migrate::migrate(&database.store).await?;
     let server = Server::bind(settings, database.store.clone(), Arc::new(SystemClock)).await?;
     let address = server.address();
-    let running = server.run_until(stop.clone(), cut);
+    let running = run_to_the_end(server, stop.clone(), cut);
     let died = database_died(&mut database, stop.clone());
     let shown = show(address, args.once, stop);
     let (drained, died, shown) = tokio::join!(running, died, shown);

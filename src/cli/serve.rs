@@ -13,6 +13,7 @@ use crate::clock::SystemClock;
 use crate::config::ServeArgs;
 use crate::error::StartError;
 use crate::server::Server;
+use crate::server::accept::Drained;
 use crate::store::migrate;
 use crate::telemetry;
 
@@ -90,7 +91,7 @@ async fn serve(
     // Alone on standard output, so that a script can read the port.
     writeln!(std::io::stdout(), "listening on {address}").map_err(unwritten)?;
     let died = database_died(database, stop.clone());
-    let (drained, died) = tokio::join!(server.run_until(stop, cut), died);
+    let (drained, died) = tokio::join!(run_to_the_end(server, stop, cut), died);
     let drained = drained?;
     if let Some(told) = died {
         return Err(StartError::Refused(told));
@@ -101,6 +102,17 @@ async fn serve(
     }
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs the server. However it ends, everything else ends with it.
+pub(super) async fn run_to_the_end(
+    server: Server,
+    stop: CancellationToken,
+    cut: CancellationToken,
+) -> Result<Drained, StartError> {
+    let done = server.run_until(stop.clone(), cut).await;
+    stop.cancel();
+    done
 }
 
 /// Watches the private PostgreSQL. When it dies the service cannot bring it back with its rows in doubt, so

@@ -53,8 +53,8 @@ pub enum Refusal {
     #[error("reservation {reservation} has {remaining} minor units left, not {requested}")]
     InsufficientReserved { reservation: ReservationId, remaining: i64, requested: i64 },
     #[error(
-        "obligation {obligation} has {remaining} minor units unpaid, not {requested}; an invoice may say \
-         in draw_from_available how much to take beyond it"
+        "obligation {obligation} has {remaining} minor units unpaid, not {requested}; {}",
+        beyond(*remaining)
     )]
     InsufficientObligated { obligation: ObligationId, remaining: i64, requested: i64 },
     #[error("obligation {obligation} has {remaining} minor units advanced, not {requested}")]
@@ -126,6 +126,15 @@ pub enum Refusal {
     RevisionAhead { requested: i64, revision: i64 },
     #[error("the token is of another history: a backup was restored; start from a snapshot")]
     OtherEpoch { token_epoch: uuid::Uuid, feed_epoch: uuid::Uuid },
+}
+
+/// The way out when an obligation has less than is asked for.
+const fn beyond(remaining: i64) -> &'static str {
+    if remaining == 0 {
+        "nothing is left of it: pay from AVAILABLE"
+    } else {
+        "an invoice that uses it up may say in draw_from_available how much to take beyond it"
+    }
 }
 
 impl Refusal {

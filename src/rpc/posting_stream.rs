@@ -9,17 +9,17 @@ use prost::Message as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Status, Streaming};
+use tonic::{Status, Streaming};
 use tracing::Instrument as _;
 
 use crate::app::seats::Seat;
 use crate::domain::caller::Caller;
-use crate::error::{Away, Error, Violations};
+use crate::error::{Away, Error};
 use crate::rpc::convert::entry_out::posted_entry;
 use crate::rpc::funding::FundingRpc;
 use crate::rpc::pb;
 use crate::rpc::pb::post_entries_response::Outcome;
-use crate::rpc::status::{in_band, status};
+use crate::rpc::status::{in_band, not_taken_in};
 
 /// The most entries of one stream that are taken together.
 const ENTRIES_TOGETHER_MAX: usize = 256;
@@ -129,16 +129,10 @@ async fn read(mut sent: Streaming<pb::PostEntriesRequest>, arrived: mpsc::Sender
                 let Ok(share) = share.await else { return };
                 (Ok(Arrived { entry: request.entry, share }), false)
             }
-            // The words of the decoder are not for callers.
-            Err(status) if status.code() == Code::Internal => (Err(undecodable()), true),
-            Err(status) => (Err(status), true),
+            Err(status) => (Err(not_taken_in(&status).unwrap_or(status)), true),
         };
         if arrived.send(next).await.is_err() || ends {
             return;
         }
     }
-}
-
-fn undecodable() -> Status {
-    status(&Violations::one("entry", "is not a message of this method; the stream ends here"))
 }

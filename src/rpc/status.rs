@@ -9,7 +9,8 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::domain::ids::AllocationId;
 use crate::domain::refusal::Refusal;
-use crate::error::{Away, Error};
+use crate::error::{Away, Error, Violations};
+use crate::rpc::MESSAGE_BYTES_MAX;
 use crate::rpc::pb::ErrorReason;
 use crate::telemetry::current_trace_id;
 
@@ -17,6 +18,8 @@ use crate::telemetry::current_trace_id;
 pub const DOMAIN: &str = "safelane.v1";
 /// Trailer by which gRPC clients learn how long to wait before a retry (gRFC A6).
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
+/// Ids in the metadata of a status that travels in headers: clients take 8 to 16 KiB of those.
+const LISTED_MAX: usize = 50;
 /// Type of every `PreconditionFailure` violation.
 const RULE: &str = "RULE";
 
@@ -26,7 +29,16 @@ type Facts = Vec<(&'static str, String)>;
 /// The status of an error. A fault is logged here, once.
 #[must_use]
 pub fn status(error: &Error) -> Status {
+    listing(error, LISTED_MAX)
+}
+
+/// The status of an error that lists at most so many ids.
+fn listing(error: &Error, listed_max: usize) -> Status {
     let (code, reason, mut facts) = classify(error);
+    if let Some((_, ids)) = facts.iter_mut().find(|(key, _)| *key == "also_blocking") {
+        let listed: Vec<&str> = ids.split(',').take(listed_max).collect();
+        *ids = listed.join(",");
+    }
     if let Error::Internal(source) = error {
         tracing::error!(error = %chain(source.as_ref()), "a call failed by a fault of the service");
     }
@@ -44,10 +56,27 @@ pub fn status(error: &Error) -> Status {
     status
 }
 
+/// What a caller is told whose request could not be taken in: it is not a message of the method, or too large.
+/// The generated code (tonic 0.14) answers those in its own words and partly as `INTERNAL`; here is the one
+/// place that knows them. None for any other status.
+#[must_use]
+pub fn not_taken_in(told: &Status) -> Option<Status> {
+    let text = told.message();
+    let broken = text.starts_with("failed to decode Protobuf message")
+        || ["Missing request message.", "Unexpected EOF decoding stream."].contains(&text);
+    let large = text.starts_with("Error, decoded message length too large");
+    let rule = match told.code() {
+        Code::Internal if broken => "is not a message of this method; check the proto files".to_owned(),
+        Code::OutOfRange if large => format!("is larger than {MESSAGE_BYTES_MAX} bytes; send less at a time"),
+        _ => return None,
+    };
+    Some(status(&Violations::one("request", rule)))
+}
+
 /// The same as a message inside a stream.
 #[must_use]
 pub fn in_band(error: &Error) -> tonic_types::Status {
-    let status = status(error);
+    let status = listing(error, usize::MAX);
     // The details of a status are an encoded google.rpc.Status; one that does not decode has none.
     prost::Message::decode(status.details()).unwrap_or_else(|_| tonic_types::Status {
         code: status.code().into(),
@@ -223,6 +252,7 @@ fn refused_funds(refusal: &Refusal) -> (ErrorReason, Facts) {
                 ("currency", currency.to_string()),
             ];
             if !also.is_empty() {
+                facts.push(("also_blocking_count", also.len().to_string()));
                 facts.push(("also_blocking", join(also)));
             }
             (ErrorReason::InsufficientAvailable, facts)

@@ -1,35 +1,16 @@
-//! A request that is not a message of its method is the caller's fault. The generated code answers it as
-//! `INTERNAL` with the decoder's words; this layer answers `INVALID_ARGUMENT` instead.
+//! A request that is not a message of its method, or too large, is the caller's fault. The generated code
+//! answers it in the decoder's words; this layer answers as `rpc::status` says.
 
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
+use tonic::Status;
 use tonic::body::Body;
-use tonic::{Code, Status};
 use tower::{Layer, Service};
 
-use crate::error::Violations;
-use crate::rpc::status::status;
-
-/// How the decoder's text begins (prost 0.14, `DecodeError`).
-const DECODER: &str = "failed to decode Protobuf message";
-
-/// The status for a request that cannot be decoded.
-#[must_use]
-pub fn malformed() -> Status {
-    status(&Violations::one(
-        "request",
-        "is not a message of this method; check the proto files and the encoding",
-    ))
-}
-
-/// Whether a status tells of a request that could not be decoded.
-fn is_decoder(headers: &HeaderMap) -> bool {
-    let told = Status::from_header_map(headers);
-    told.is_some_and(|told| told.code() == Code::Internal && told.message().starts_with(DECODER))
-}
+use crate::rpc::status::not_taken_in;
 
 /// Puts a [`Malformed`] around a service.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +24,7 @@ impl<S> Layer<S> for MalformedLayer {
     }
 }
 
-/// A service that never answers with the decoder's words.
+/// A service that never answers in the decoder's words.
 #[derive(Debug, Clone)]
 pub struct Malformed<S> {
     inner: S,
@@ -66,7 +47,10 @@ where
         let answer = self.inner.call(request);
         Box::pin(async move {
             let answer = answer.await?;
-            Ok(if is_decoder(answer.headers()) { malformed().into_http() } else { answer })
+            Ok(match Status::from_header_map(answer.headers()).as_ref().and_then(not_taken_in) {
+                Some(status) => status.into_http(),
+                None => answer,
+            })
         })
     }
 }

@@ -21,7 +21,7 @@ pub struct Finding {
 }
 
 /// Every rule that `audit.sql` checks, with its meaning.
-pub const INVARIANTS: [(&str, &str); 11] = [
+pub const INVARIANTS: [(&str, &str); 12] = [
     ("children_sum_to_allocated_out", "what a parent gave out is what its children received"),
     ("child_count_is_exact", "every allocation knows how many children it has"),
     ("reservations_sum_to_reserved", "what is reserved is what the reservations hold"),
@@ -30,6 +30,7 @@ pub const INVARIANTS: [(&str, &str); 11] = [
     ("one_root_a_period", "every root belongs to the period that names it"),
     ("tree_stays_in_its_period", "no allocation hangs below one of another period"),
     ("journal_has_no_gap", "revisions run from 1 to the head without a gap"),
+    ("head_time_is_that_of_the_last", "the head knows when its last revision was recorded"),
     ("time_never_goes_back", "no revision was recorded before the one before it"),
     ("leaf_hash_is_of_the_payload", "every stored hash is that of its stored bytes"),
     ("every_change_has_one_request", "every revision has exactly one request"),
@@ -58,5 +59,5 @@ pub async fn run_audit(conn: &mut PgConnection, program: Option<ProgramId>) -> R
 /// # Errors
 /// Fails when the database does.
 pub async fn audit_everything(store: &Store) -> Result<Vec<Finding>, Error> {
-    store.snapshot(|conn| Box::pin(async move { run_audit(conn, None).await })).await
+    store.long_snapshot(|conn| Box::pin(async move { run_audit(conn, None).await })).await
 }

@@ -67,6 +67,11 @@ SELECT 'journal_has_no_gap', coalesce(h.scope_id, l.scope_id), coalesce(h.scope_
  WHERE h.revision IS DISTINCT FROM coalesce(l.counted, 0) OR h.revision <> coalesce(l.last, 0)
     OR l.first <> 1
 UNION ALL
+SELECT 'head_time_is_that_of_the_last', h.scope_id, h.scope_id,
+       format('head %s, last revision %s', h.recorded_at, l.recorded_at)
+  FROM heads h JOIN logs l ON l.scope_id = h.scope_id
+ WHERE h.recorded_at <> l.recorded_at
+UNION ALL
 SELECT 'time_never_goes_back', j.scope_id, j.scope_id, format('revision %s', j.revision)
   FROM (SELECT scope_id, revision, recorded_at,
                lag(recorded_at) OVER (PARTITION BY scope_id ORDER BY revision) AS before

@@ -200,7 +200,8 @@ async fn a_message_that_is_too_large_is_refused_and_the_connection_lives() {
         let before = desk.state().await;
         let entry = pb::Entry { note: "n".repeat(300 * 1024), ..desk.entry(desk.authorize(1)) };
         let status = desk.post_entry(entry).await.unwrap_err();
-        assert_eq!(status.code(), Code::OutOfRange, "{status:?}");
+        assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
+        assert_eq!(crate::desk::bad_fields(&status), ["request"]);
         assert!(status.message().contains("262144"), "the limit is told: {status:?}");
         let entry = pb::Entry { note: "n".repeat(200 * 1024), ..desk.entry(desk.authorize(1)) };
         posts_badly(&desk, entry, &["entry.note"]).await;

@@ -238,8 +238,13 @@ impl Follower {
             reading.rows.into_iter().filter(|row| self.at < row.revision).collect();
         let revision = reading.revision;
         if !changed.is_empty() {
-            let place = Place::After { at: revision, previous: self.previous };
-            self.send(place, Body::Report { revision, rows: changed, totals }).await?;
+            // In parts that any client can take; all but the last repeat the token of the place before.
+            let parts = changed.len().div_ceil(SNAPSHOT_ROWS);
+            for (index, rows) in changed.chunks(SNAPSHOT_ROWS).enumerate() {
+                let after = Place::After { at: revision, previous: self.previous };
+                let place = if index + 1 == parts { after } else { self.place };
+                self.send(place, Body::Report { revision, rows: rows.to_vec(), totals }).await?;
+            }
             self.last_report = Some(Instant::now());
             sent = true;
         }
@@ -277,19 +282,11 @@ impl Follower {
 
     async fn advance_entries(&mut self, up_to: i64) -> Result<bool, Stop> {
         let mut sent = false;
-        while self.at < up_to {
-            if self.app.feed.drain().is_cancelled() {
-                return Err(Stop::Drained);
-            }
-            let page = PAGE.min(up_to - self.at);
-            let pool = self.app.store.pool();
-            let events = list_events(pool, self.scope.program.scope(), self.at, page).await?;
-            if events.is_empty() {
-                return Ok(sent);
-            }
-            for event in events {
-                sent |= self.send_event(event).await?;
-            }
+        // One page at a time: in between, the reader's leaving, the drain and the next progress are seen.
+        let page = PAGE.min(up_to - self.at);
+        let events = list_events(self.app.store.pool(), self.scope.program.scope(), self.at, page).await?;
+        for event in events {
+            sent |= self.send_event(event).await?;
         }
         Ok(sent)
     }

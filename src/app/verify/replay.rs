@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Display};
 
+use jiff::Timestamp;
+
 use crate::app::codec::EventCodec;
 use crate::app::command::Event;
 use crate::app::verify::Invariant;
@@ -22,7 +24,10 @@ const COUNTERS_GROW: usize = 5;
 
 /// Names and meanings of what the replay checks, in the order of the constants above.
 const CHECKS: [(&str, &str); 6] = [
-    ("events_are_readable", "every stored event decodes, hashes to its leaf and follows the one before"),
+    (
+        "events_are_readable",
+        "every stored event decodes, hashes to its leaf, and stands where and when it says",
+    ),
     ("replay_accepts_every_event", "the rules accept every event of the journal again"),
     ("replay_gives_the_stored_answers", "every event comes out of the rules as it was stored"),
     ("stored_balances_are_the_replay", "the rows of the present are what the journal replays to"),
@@ -106,15 +111,31 @@ impl Replay {
         let hashes = stored.leaf_hash == leaf_hash(&stored.payload);
         self.check(READABLE, hashes, || "its bytes do not hash to its leaf".to_owned());
         match (self.codec.decode)(stored.kind, &stored.payload) {
-            Ok(Event::Period(period)) => self.take_period(period, stored),
-            Ok(Event::Allocation(allocation)) => self.take_allocation(allocation),
-            Ok(Event::Entry(posted)) => self.take_entry(&posted),
-            Ok(Event::Program(_) | Event::Organization(_)) => {}
+            Ok(Event::Period(period)) => {
+                self.check_place(stored, period.revision, stored.recorded_at);
+                self.take_period(period, stored);
+            }
+            Ok(Event::Allocation(allocation)) => {
+                self.check_place(stored, allocation.revision, allocation.created_at);
+                self.take_allocation(allocation);
+            }
+            Ok(Event::Entry(posted)) => {
+                self.check_place(stored, posted.revision, posted.recorded_at);
+                self.take_entry(&posted);
+            }
+            Ok(Event::Program(new)) => self.check_place(stored, new.revision, new.created_at),
+            Ok(Event::Organization(new)) => self.check_place(stored, new.revision, new.created_at),
             Err(error) => {
                 tracing::warn!(?error, revision = stored.revision, "a stored event does not decode");
                 self.check(READABLE, false, || "it does not decode".to_owned());
             }
         }
+    }
+
+    /// Holds what a message says of its own place against where it is stored.
+    fn check_place(&mut self, stored: &Stored, revision: i64, recorded_at: Timestamp) {
+        let fits = stored.revision == revision && stored.recorded_at == recorded_at;
+        self.check(READABLE, fits, || "it tells of another revision or time than that of its row".to_owned());
     }
 
     fn take_period(&mut self, period: Period, stored: &Stored) {
