@@ -71,6 +71,18 @@ pub enum Away {
     Overloaded,
 }
 
+/// What a caller is told of it, with the way out.
+const fn away(away: Away) -> &'static str {
+    match away {
+        Away::Database => "the database cannot be reached; send the same request again",
+        Away::OutcomeUnknown => {
+            "the outcome is unknown; send the same request again under the same id to learn it"
+        }
+        Away::Draining => "this server is shutting down; connect again and send the same request",
+        Away::Overloaded => "too many calls are waiting; send the same request again after the delay",
+    }
+}
+
 /// What a use case answers when it cannot do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -134,7 +146,7 @@ pub enum Error {
         max: u64,
     },
     /// The service cannot take the call now.
-    #[error("the service cannot take this call now: {0:?}")]
+    #[error("{}", away(*.0))]
     Unavailable(Away),
     /// The caller's deadline has passed. A write may still be done.
     #[error("the deadline has passed; sending a write again under the same id is safe")]

@@ -59,7 +59,9 @@ where
         let failure = match answer {
             Ok(Ok(())) => {
                 failures = 0;
-                enter(&sender, Readiness::Serving);
+                if enter(&sender, Readiness::Serving) {
+                    tracing::info!("the database answers, ready");
+                }
                 continue;
             }
             Ok(Err(error)) => error.to_string(),

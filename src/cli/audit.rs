@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use crate::cli::database::{self, Database};
+use crate::cli::serve::expect_current;
 use crate::cli::unwritten;
 use crate::config::{DatabaseArgs, TelemetryArgs};
 use crate::error::StartError;
@@ -37,12 +38,18 @@ impl Args {
 }
 
 pub(super) async fn run(args: Args) -> Result<ExitCode, StartError> {
-    let database = Database::open(&args.database, database::SERVICE).await?;
-    let findings = audit_everything(&database.store).await;
+    let database = Database::open_existing(&args.database, database::SERVICE).await?;
+    let audited = audit(&database).await;
     database.close().await;
-    let findings = findings.map_err(|error| StartError::Refused(format!("cannot audit: {error}")))?;
+    let findings = audited?;
     print(&findings, args.json).map_err(unwritten)?;
     Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn audit(database: &Database) -> Result<Vec<Finding>, StartError> {
+    expect_current(database).await?;
+    let told = |error| StartError::Refused(format!("cannot audit: {error}"));
+    audit_everything(&database.store).await.map_err(told)
 }
 
 fn print(findings: &[Finding], as_json: bool) -> std::io::Result<()> {

@@ -40,11 +40,20 @@ impl Interceptor for Bearer {
 impl ClientArgs {
     /// Connects.
     pub(super) async fn connect(&self) -> Result<Connection, StartError> {
-        let endpoint = Endpoint::from_shared(self.server.clone()).map_err(|_| StartError::Setting {
+        let wrong = |allowed: &str| StartError::Setting {
             setting: "--server (SAFELANE_SERVER)",
             value: self.server.clone(),
-            allowed: "give a URL such as http://127.0.0.1:50051".to_owned(),
-        })?;
+            allowed: allowed.to_owned(),
+        };
+        // Anything else would be spoken without TLS all the same, and the token sent in the clear.
+        if self.server.starts_with("https://") {
+            return Err(wrong("this client speaks no TLS; call a proxy on this machine by http://"));
+        }
+        if !self.server.starts_with("http://") {
+            return Err(wrong("give a URL such as http://127.0.0.1:50051"));
+        }
+        let endpoint = Endpoint::from_shared(self.server.clone())
+            .map_err(|_| wrong("give a URL such as http://127.0.0.1:50051"))?;
         let channel = endpoint.connect().await.map_err(|_| {
             let server = &self.server;
             StartError::Refused(format!("no service answers at {server}; start one with `safelane serve`"))

@@ -53,6 +53,23 @@ impl Database {
         Ok(Self { store, embedded: Some(embedded) })
     }
 
+    /// Opens a database that must be there already: nothing is made, so that a mistyped folder is noticed.
+    pub(super) async fn open_existing(args: &DatabaseArgs, folder: &str) -> Result<Self, StartError> {
+        if args.url().is_none() {
+            let data_dir = match &args.data_dir {
+                Some(chosen) => chosen.clone(),
+                None => default_data_dir(folder)?,
+            };
+            if !data_dir.join("postgres").exists() {
+                return Err(StartError::Refused(format!(
+                    "{} holds no database; choose the right one with --data-dir, or set DATABASE_URL",
+                    data_dir.display()
+                )));
+            }
+        }
+        Self::open(args, folder).await
+    }
+
     /// Closes the connections and stops the private PostgreSQL.
     pub(super) async fn close(self) {
         if tokio::time::timeout(CLOSE_MAX, self.store.close()).await.is_err() {

@@ -38,7 +38,7 @@ Examples:
 Examples:
   safelane report watch --program US-HD-1998
   safelane report watch --program US-HD-1998 --delivery entries --after-revision 0 --json
-  safelane report watch --program US-HD-1998 --resume-token TOKEN")]
+  safelane report watch --program US-HD-1998 --resume-token TOKEN    as --json printed it")]
     Watch(watch::WatchArgs),
 }
 
@@ -142,7 +142,7 @@ pub(super) async fn find_program(connection: &Connection, named: &str) -> Result
     let found = client.list_programs(request).await.map_err(refused)?.into_inner().programs;
     let program = found.into_iter().find(|program| program.code == named);
     program.map(|program| program.program_id).ok_or_else(|| {
-        StartError::Refused(format!("no program has the code {named:?}; codes are exact, such as US-HD-1998"))
+        StartError::Refused(format!("no program that you may see has the code {named:?}; codes are exact (`safelane demo` makes US-HD-1998)"))
     })
 }
 

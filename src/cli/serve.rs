@@ -63,7 +63,8 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, StartError> {
     served
 }
 
-async fn expect_current(database: &Database) -> Result<(), StartError> {
+/// Refuses a database that lacks migrations of this binary.
+pub(super) async fn expect_current(database: &Database) -> Result<(), StartError> {
     match migrate::pending(&database.store).await? {
         0 => Ok(()),
         pending => Err(StartError::Refused(format!(

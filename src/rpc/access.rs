@@ -100,6 +100,12 @@ impl AccessRules {
         self.by_path.get(path).is_some_and(|method| method.roles.contains(&role))
     }
 
+    /// Whether the contract has a method at this path.
+    #[must_use]
+    pub fn knows(&self, path: &str) -> bool {
+        self.by_path.contains_key(path)
+    }
+
     /// Every method of the contract, in the order of their names.
     #[must_use]
     pub fn methods(&self) -> impl ExactSizeIterator<Item = &Method> {

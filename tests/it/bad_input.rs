@@ -244,3 +244,17 @@ async fn a_message_that_cannot_be_decoded_is_the_callers_fault_and_tells_no_insi
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_method_that_does_not_exist_is_unimplemented() {
+    in_world(async |world| {
+        let request = http::Request::post("http://safelane/safelane.v1.FundingService/GetPrograms")
+            .header("content-type", "application/grpc")
+            .body(tonic::body::Body::empty())
+            .unwrap();
+        let answer = tower::ServiceExt::oneshot(world.channel(), request).await.unwrap();
+        let status = tonic::Status::from_header_map(answer.headers()).expect("a status at once");
+        assert_eq!(status.code(), tonic::Code::Unimplemented);
+    })
+    .await;
+}

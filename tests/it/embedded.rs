@@ -237,7 +237,7 @@ async fn a_start_that_is_given_up_midway_can_be_repeated() {
             }
         }
     };
-    timeout(Duration::from_secs(60), again).await.expect("the initdb ends").stop().await;
+    timeout(Duration::from_mins(1), again).await.expect("the initdb ends").stop().await;
 }
 
 #[tokio::test]
