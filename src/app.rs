@@ -18,6 +18,7 @@ pub mod seats;
 pub mod stream;
 pub mod token;
 pub mod verify;
+mod working_sets;
 pub mod writer;
 
 use std::sync::Arc;
@@ -59,7 +60,7 @@ impl App {
         let told = |error| StartError::Refused(format!("cannot read the database: {error}"));
         let row = crate::store::feed::get_feed(&store).await.map_err(told)?;
         let feed = Feed::new(store.clone());
-        let writer = Writer::new(store.clone(), Arc::clone(&clock), codec, feed.clone());
+        let writer = Writer::start(&store, &clock, codec, &feed);
         Ok(Self {
             facts: ProgramFacts::new(store.clone()),
             sealer: Sealer::new(row.epoch, &row.token_key),
@@ -77,6 +78,12 @@ impl App {
     #[must_use]
     pub const fn feed(&self) -> &Feed {
         &self.feed
+    }
+
+    /// The writers, which the server lets finish at its end.
+    #[must_use]
+    pub const fn writer(&self) -> &Writer {
+        &self.writer
     }
 
     /// Takes one of the caller's seats for a stream, unless the server drains.

@@ -174,8 +174,12 @@ impl Server {
         let drained = drain(serving, &shutdown.cut, self.settings.drain_deadline).await;
         probe.abort();
         poll.abort();
-        if tokio::time::timeout(CLOSE_MAX, self.store.close()).await.is_err() {
-            tracing::warn!("the database connections did not close in time");
+        let close = async {
+            self.app.writer().finish().await;
+            self.store.close().await;
+        };
+        if tokio::time::timeout(CLOSE_MAX, close).await.is_err() {
+            tracing::warn!("the writers or the database connections did not finish in time");
         }
         Ok(drained)
     }

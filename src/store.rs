@@ -9,6 +9,7 @@ pub mod feed;
 pub mod funding;
 pub mod journal;
 pub mod ledger;
+pub mod line;
 pub mod migrate;
 pub mod organization;
 pub mod report;
@@ -23,15 +24,16 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 use crate::error::{Away, Error};
+use crate::store::line::Line;
 
 /// How often a transaction is tried when it loses to a concurrent one.
-const TRIES_MAX: u32 = 5;
-/// Pause after the first lost try; it grows with each.
-const RETRY_PAUSE: Duration = Duration::from_millis(5);
+pub const TRIES_MAX: u32 = 5;
 /// How long a call waits for a free connection before it is refused.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(1_500);
-/// The longest that one try of a transaction may take. Above the server's own limit of a statement.
-const TRY_MAX: Duration = Duration::from_secs(35);
+/// The longest that one try of a transaction may take. Above the server's own limit of a statement, which does
+/// not help when the server never answers: sqlx 0.9 has neither keepalive nor a time limit for a connection
+/// that is in use.
+pub const TRY_MAX: Duration = Duration::from_secs(35);
 /// The same for work that reads a whole journal.
 const LONG_TRY_MAX: Duration = Duration::from_mins(30);
 /// Server-side limits of every session, in milliseconds: a lost client must not hold locks.
@@ -56,6 +58,8 @@ pub struct Store {
     /// One connection of its own for the readiness check: a queue for the others says nothing about the
     /// database.
     probe: PgPool,
+    /// For the connections that writers keep.
+    writing: PgConnectOptions,
     /// For work that takes as long as it takes: migrations.
     unbounded: PgConnectOptions,
     /// Work that must be finished before the pool is closed.
@@ -86,39 +90,9 @@ impl Store {
                 .acquire_timeout(ACQUIRE_TIMEOUT)
                 .connect_lazy_with(bounded.clone())
         };
-        Self { pool: pool(connections_max), probe: pool(1), unbounded, tasks: TaskTracker::new() }
-    }
-
-    /// Runs `body` in a transaction and commits. The body may run several times, when the transaction loses
-    /// to a concurrent one.
-    ///
-    /// The work runs in a task of its own: a caller that goes away never leaves a transaction half done
-    /// (sqlx 0.9 returns a connection with an open transaction to the pool when `begin` is dropped, sqlx
-    /// issue 4393).
-    ///
-    /// # Errors
-    /// What the body answers; `Contended` when every try lost; `OutcomeUnknown` when the connection broke
-    /// at commit.
-    pub async fn transaction<T, F>(&self, name: &'static str, body: F) -> Result<T, Error>
-    where
-        T: Send + 'static,
-        F: for<'c> Fn(&'c mut PgConnection) -> Work<'c, T> + Send + Sync + 'static,
-    {
-        let pool = self.pool.clone();
-        let terms = Terms { begin: "BEGIN", limit: TRY_MAX, late: Away::OutcomeUnknown };
-        self.detach(async move {
-            for attempt in 1..=TRIES_MAX {
-                match run(&pool, terms, &body).await {
-                    Err(Error::Contended) if attempt < TRIES_MAX => {
-                        tracing::debug!(name, attempt, "transaction lost to a concurrent one");
-                        tokio::time::sleep(RETRY_PAUSE * attempt).await;
-                    }
-                    done => return done,
-                }
-            }
-            Err(Error::Contended)
-        })
-        .await
+        let (pool, probe) = (pool(connections_max), pool(1));
+        let writing = bounded.options(line::SETTINGS);
+        Self { pool, probe, writing, unbounded, tasks: TaskTracker::new() }
     }
 
     /// Runs `body` on one consistent, read-only snapshot.
@@ -145,15 +119,24 @@ impl Store {
         self.snapshot_within(LONG_TRY_MAX, body).await
     }
 
+    /// The work runs in a task of its own, so that a caller that goes away leaves no transaction open: sqlx 0.9
+    /// returns a connection with an open transaction to the pool when `begin` is dropped (sqlx issue 4393).
     async fn snapshot_within<T, F>(&self, limit: Duration, body: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: for<'c> Fn(&'c mut PgConnection) -> Work<'c, T> + Send + Sync + 'static,
     {
         let pool = self.pool.clone();
-        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-        let terms = Terms { begin, limit, late: Away::Database };
-        self.detach(async move { run(&pool, terms, &body).await }).await
+        self.detach(async move {
+            let mut conn = pool.acquire().await.map_err(failed)?;
+            let tried = tokio::time::timeout(limit, snapshot_on(&mut conn, &body)).await;
+            tried.unwrap_or_else(|_| {
+                // It may be in the middle of anything, so nobody else may get it.
+                conn.close_on_drop();
+                Err(Error::Unavailable(Away::Database))
+            })
+        })
+        .await
     }
 
     /// Answers when the database does.
@@ -163,6 +146,12 @@ impl Store {
     pub async fn ping(&self) -> Result<(), Error> {
         sqlx::query("-- store.ping\nSELECT 1").execute(&self.probe).await.map_err(failed)?;
         Ok(())
+    }
+
+    /// A connection for one writer to keep. It connects when it is first used.
+    #[must_use]
+    pub fn line(&self) -> Line {
+        Line::new(self.writing.clone())
     }
 
     /// A connection without time limits, outside the pool.
@@ -199,51 +188,18 @@ impl Store {
     }
 }
 
-/// How a transaction is run.
-#[derive(Clone, Copy)]
-struct Terms {
-    /// How it begins.
-    begin: &'static str,
-    /// The longest that one try may take. The server's own limits do not help when it never answers: sqlx 0.9
-    /// has neither keepalive nor a time limit for a connection that is in use.
-    limit: Duration,
-    /// What a try that did not end in time is told.
-    late: Away,
-}
-
-async fn run<T, F>(pool: &PgPool, terms: Terms, body: &F) -> Result<T, Error>
+async fn snapshot_on<T, F>(conn: &mut PgConnection, body: &F) -> Result<T, Error>
 where
     T: Send,
     F: for<'c> Fn(&'c mut PgConnection) -> Work<'c, T> + Sync,
 {
-    let mut conn = pool.acquire().await.map_err(failed)?;
-    let tried = tokio::time::timeout(terms.limit, attempt(&mut conn, terms.begin, body)).await;
-    tried.unwrap_or_else(|_| {
-        // It may be in the middle of anything, so nobody else may get it.
-        conn.close_on_drop();
-        Err(Error::Unavailable(terms.late))
-    })
-}
-
-async fn attempt<T, F>(conn: &mut PgConnection, begin: &'static str, body: &F) -> Result<T, Error>
-where
-    T: Send,
-    F: for<'c> Fn(&'c mut PgConnection) -> Work<'c, T> + Sync,
-{
-    let mut tx = conn.begin_with(begin).await.map_err(failed)?;
-    match body(&mut tx).await {
-        Ok(value) => {
-            tx.commit().await.map_err(commit_failed)?;
-            Ok(value)
-        }
-        Err(error) => {
-            // A rollback that fails means that the connection is gone, and the transaction with it.
-            if let Err(lost) = tx.rollback().await {
-                tracing::debug!(error = %lost, "rollback on a lost connection");
-            }
-            Err(error)
-        }
+    let mut tx = conn.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map_err(failed)?;
+    let answer = body(&mut tx).await;
+    // Nothing was written, so both ends are the same; one that fails means that the connection is gone.
+    if let Err(lost) = tx.rollback().await {
+        tracing::debug!(error = %lost, "rollback on a lost connection");
     }
+    answer
 }
 
 /// Turns a failure of the database into the service's own words. The driver's text stays inside.

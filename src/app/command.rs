@@ -81,6 +81,17 @@ impl Command {
         }
     }
 
+    /// Bytes that it holds while it waits to be written, about.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let texts = match self {
+            Self::PostEntry(entry) => entry.text_bytes(),
+            // Titles and codes: they are short, and such commands are rare.
+            _ => 1_024,
+        };
+        size_of::<Self>() + texts
+    }
+
     /// Whether it begins a journal.
     #[must_use]
     pub const fn begins_scope(&self) -> bool {

@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use uuid::Uuid;
-
 use crate::app::App;
 use crate::app::batch::{load_for, posted};
 use crate::app::codec::EventCodec;
 use crate::app::command::{ChangePeriod, Command, Event};
 use crate::app::organization::unexpected;
-use crate::app::writer::{Submission, Written};
+use crate::app::writer::{Outcomes, Pending, Submission, Written};
 use crate::domain::caller::{Caller, Role};
 use crate::domain::entry::{Action, Entry, PostedEntry};
 use crate::domain::ids::{OrganizationId, ProgramId};
@@ -20,7 +18,7 @@ use crate::domain::program::{Allocation, Period, Program};
 use crate::domain::refusal::Refusal;
 use crate::error::Error;
 use crate::store::Connection;
-use crate::store::journal::{find_answered, find_heads};
+use crate::store::journal::{find_answer, find_heads};
 use crate::store::organization::{find_known_organizations, find_organization};
 
 impl App {
@@ -36,7 +34,7 @@ impl App {
         self.expect_kind(new.funder, OrganizationKind::Funder).await?;
         self.expect_kind(new.office, OrganizationKind::Office).await?;
         match self.writer.write_one(Command::CreateProgram(new), caller).await? {
-            Written { revision, event: Event::Program(program) } => Ok((program, revision)),
+            Written { revision, event: Event::Program(program), .. } => Ok((program, revision)),
             other => Err(unexpected(&other)),
         }
     }
@@ -78,7 +76,7 @@ impl App {
 
     async fn write_period(&self, caller: &Caller, command: Command) -> Result<(Period, i64), Error> {
         match self.writer.write_one(command, caller).await? {
-            Written { revision, event: Event::Period(period) } => Ok((period, revision)),
+            Written { revision, event: Event::Period(period), .. } => Ok((period, revision)),
             other => Err(unexpected(&other)),
         }
     }
@@ -97,7 +95,7 @@ impl App {
             self.expect_known(recipient).await?;
         }
         match self.writer.write_one(Command::CreateAllocation(new), caller).await? {
-            Written { revision, event: Event::Allocation(allocation) } => Ok((allocation, revision)),
+            Written { revision, event: Event::Allocation(allocation), .. } => Ok((allocation, revision)),
             other => Err(unexpected(&other)),
         }
     }
@@ -110,36 +108,38 @@ impl App {
     /// Books one entry.
     ///
     /// # Errors
-    /// Why it was refused.
+    /// Why it was refused; `Overloaded` when too many wait.
     pub async fn post_entry(&self, caller: &Caller, entry: Entry) -> Result<PostedEntry, Error> {
-        let mut outcomes = self.post_entries(caller, vec![entry]).await;
-        outcomes.pop().unwrap_or_else(|| Err(Error::bug("a posting without an outcome")))
+        self.may_post(caller, &entry).await?;
+        match self.writer.write_one(Command::PostEntry(entry), caller).await? {
+            Written { event: Event::Entry(posted), .. } => Ok(posted),
+            other => Err(unexpected(&other)),
+        }
     }
 
-    /// Books entries in order, each accepted or refused alone. There is one outcome for each.
-    pub async fn post_entries(
+    /// Submits entries in order, as soon as there is room for them. What may not be booked by this caller is
+    /// refused in its place.
+    pub async fn submit_entries(
         &self,
-        caller: &Caller,
-        entries: Vec<Entry>,
-    ) -> Vec<Result<PostedEntry, Error>> {
-        let mut allowed = Vec::with_capacity(entries.len());
-        for entry in &entries {
-            allowed.push(self.may_post(caller, entry).await);
+        caller: &Arc<Caller>,
+        entries: Vec<Result<Entry, Error>>,
+    ) -> Submitted {
+        let (mut submissions, mut verdicts) = (Vec::with_capacity(entries.len()), Vec::new());
+        for entry in entries {
+            let verdict = match entry {
+                Ok(entry) => match self.may_post(caller, &entry).await {
+                    Ok(()) => {
+                        let command = Command::PostEntry(entry);
+                        submissions.push(Submission { command, by: Arc::clone(caller) });
+                        Ok(())
+                    }
+                    Err(error) => Err(error),
+                },
+                Err(error) => Err(error),
+            };
+            verdicts.push(verdict);
         }
-        let sent = entries.into_iter().zip(&allowed).filter(|(_, verdict)| verdict.is_ok());
-        let submissions =
-            sent.map(|(entry, _)| Submission { command: Command::PostEntry(entry), by: caller.clone() });
-        let mut done = self.writer.write(submissions.collect()).await.into_iter();
-        let outcome = |verdict: Result<(), Error>| {
-            verdict?;
-            match done.next() {
-                Some(Ok(Written { event: Event::Entry(posted), .. })) => Ok(posted),
-                Some(Ok(other)) => Err(unexpected(&other)),
-                Some(Err(error)) => Err(error),
-                None => Err(Error::bug("a posting without an outcome")),
-            }
-        };
-        allowed.into_iter().map(outcome).collect()
+        Submitted { verdicts, pending: self.writer.submit(submissions).await }
     }
 
     /// A caller posts to its own programs, what its role may. A reversal is judged by what it undoes, once
@@ -184,6 +184,24 @@ impl App {
     }
 }
 
+/// Entries that were submitted.
+pub struct Submitted {
+    /// What was refused before it was submitted.
+    verdicts: Vec<Result<(), Error>>,
+    pending: Pending,
+}
+
+impl Submitted {
+    /// Waits for what became of each entry, in order.
+    pub async fn outcomes(self) -> Outcomes {
+        let mut written = self.pending.outcomes().await.into_iter();
+        let missing = || Err(Error::bug("a posting without an outcome"));
+        let outcome =
+            |verdict: Result<(), Error>| verdict.and_then(|()| written.next().unwrap_or_else(missing));
+        self.verdicts.into_iter().map(outcome).collect()
+    }
+}
+
 /// Whether a role may book an action: a coordinator spends, and only a funder changes what was authorized.
 const fn may_book(role: Role, action: &Action) -> bool {
     match role {
@@ -208,9 +226,8 @@ async fn first_answer(
     codec: EventCodec,
     entry: &Entry,
 ) -> Result<Option<PostedEntry>, Error> {
-    let ids: [Uuid; 1] = [entry.id.uuid()];
-    let known = find_answered(conn, entry.program.scope(), &ids).await?;
-    let Some(answered) = known.into_iter().next() else { return Ok(None) };
+    let known = find_answer(conn, entry.program.scope(), entry.id.uuid()).await?;
+    let Some(answered) = known else { return Ok(None) };
     let command = Command::PostEntry(entry.clone());
     if let Some(differs) = (codec.differs)(answered.event.kind, &answered.event.payload, &command) {
         return Err(Error::AlreadyExists { kind: Kind::Entry, id: entry.id.to_string(), differs });

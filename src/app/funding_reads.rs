@@ -1,5 +1,6 @@
 //! Reads of programs, allocations, entries and obligations.
 
+use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::app::App;
@@ -16,7 +17,7 @@ use crate::store::funding::{
     ProgramFilter, TreeFilter, find_allocation, find_obligation, find_reversal, list_allocations,
     list_obligations, list_periods, list_programs,
 };
-use crate::store::journal::{Event as Stored, EventKind, find_answered, find_heads, list_events};
+use crate::store::journal::{Event as Stored, EventKind, find_answer, find_heads, list_events};
 
 /// The most journal rows that one call of `ListEntries` reads.
 const ENTRIES_SCANNED_MAX: i64 = 5_000;
@@ -177,11 +178,11 @@ impl App {
         program: ProgramId,
         id: EntryId,
         min_revision: i64,
-    ) -> Result<(Vec<u8>, Option<EntryId>), Error> {
+    ) -> Result<(Bytes, Option<EntryId>), Error> {
         self.program(caller, program).await?;
         self.feed.reach(program.scope(), min_revision).await?;
-        let found = find_answered(self.store.pool(), program.scope(), &[id.uuid()]).await?;
-        let known = found.into_iter().next().filter(|known| known.event.kind == EventKind::EntryPosted);
+        let found = find_answer(self.store.pool(), program.scope(), id.uuid()).await?;
+        let known = found.filter(|known| known.event.kind == EventKind::EntryPosted);
         let event = known.ok_or_else(|| Error::not_found(Kind::Entry, id))?.event;
         let reversed_by = find_reversal(self.store.pool(), program, id).await?;
         Ok((event.payload, reversed_by))
@@ -197,7 +198,7 @@ impl App {
         filter: EntryFilter,
         min_revision: i64,
         page: PageRequest,
-    ) -> Result<Page<Vec<u8>>, Error> {
+    ) -> Result<Page<Bytes>, Error> {
         self.program(caller, filter.program).await?;
         self.feed.reach(filter.program.scope(), min_revision).await?;
         let bound = filter.bound();

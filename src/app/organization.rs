@@ -24,7 +24,9 @@ impl App {
     ) -> Result<(Organization, i64), Error> {
         let written = self.writer.write_one(Command::CreateOrganization(new), caller).await?;
         match written {
-            Written { revision, event: Event::Organization(organization) } => Ok((organization, revision)),
+            Written { revision, event: Event::Organization(organization), .. } => {
+                Ok((organization, revision))
+            }
             other => Err(unexpected(&other)),
         }
     }

@@ -8,6 +8,7 @@ mod follow;
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
 
@@ -158,7 +159,7 @@ pub enum Body {
     /// An entry, as the journal keeps it.
     Entry {
         /// The stored bytes.
-        payload: Vec<u8>,
+        payload: Bytes,
         /// Of the entry that this stream sent before.
         previous_revision: i64,
     },

@@ -16,7 +16,7 @@ use crate::domain::kind::Kind;
 use crate::domain::ledger::Ledger;
 use crate::error::{Away, Error};
 use crate::store::audit::{Finding, INVARIANTS, run_audit};
-use crate::store::journal::{Event as Stored, find_answered, find_heads, list_events};
+use crate::store::journal::{Event as Stored, find_answer, find_heads, list_events};
 use crate::store::ledger::{list_reversals, load_whole_ledger};
 
 use replay::Replay;
@@ -152,8 +152,7 @@ impl App {
     async fn replay(&self, program: ProgramId, replay: &mut Replay, events: &[Stored]) -> Result<(), Error> {
         for event in events {
             if let Some(target) = replay.reverses(event) {
-                let found = find_answered(self.store.pool(), program.scope(), &[target.uuid()]).await?;
-                for known in &found {
+                if let Some(known) = find_answer(self.store.pool(), program.scope(), target.uuid()).await? {
                     replay.offer(&known.event);
                 }
             }

@@ -1,40 +1,39 @@
 //! The one way by which money and its structure change.
 //!
-//! [`Writer::write`] takes a *slice* of commands and runs one transaction for all of them: it locks the
-//! heads of their scopes, finds which were answered before, loads what they name, applies them in order,
-//! each accepted or refused alone, writes everything that changed, and commits. Only then are the callers
-//! answered and the feed told. A slice that fails as a whole is split, so that one bad command fails alone.
+//! A scope belongs to one of [`SHARDS`] writers. [`Writer::submit`] puts submissions into the queue of their
+//! writer and answers with what to wait for; a caller that goes away changes nothing, because the writer owns
+//! the work. The queue is bounded by entries and by bytes: a unary call that finds it full is refused at once,
+//! a stream is not read on until there is room.
+//!
+//! The writer's loop is in [`shard`], one transaction in `batch.rs`.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod shard;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::store::Connection;
-use jiff::Timestamp;
-use tokio::sync::{Mutex, MutexGuard, Semaphore};
-use uuid::Uuid;
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use crate::app::batch::Batch;
 use crate::app::codec::EventCodec;
 use crate::app::command::{Command, Event};
 use crate::app::feed::Feed;
 use crate::clock::Clock;
 use crate::domain::caller::Caller;
-use crate::domain::ids::ScopeId;
-use crate::domain::kind::Kind;
 use crate::error::{Away, Error};
+use crate::seeded::{Bug, seeded};
 use crate::store::Store;
-use crate::store::journal::{insert_head, lock_heads};
 
-/// The most commands that one transaction takes.
-pub const BATCH_MAX: usize = 512;
-/// Writes of one scope wait for each other in one of these lanes, not on connections of the pool: a busy
-/// program leaves connections for reads and for other programs.
-const LANES: usize = 4;
-/// The longest wait for a lane.
-const LANE_WAIT_MAX: Duration = Duration::from_secs(30);
-/// The most calls that wait in the lanes. Beyond it a call is told to come again.
-const WAITING_MAX: usize = 4_096;
+use shard::Shard;
+
+/// Writers of this process, each with a connection of its own.
+pub const SHARDS: usize = 4;
+/// The most entries that wait for one writer or are being written by it.
+pub const QUEUE_ENTRIES_MAX: usize = 8_192;
+/// The most bytes that they hold.
+pub const QUEUE_BYTES_MAX: usize = 16 * 1_024 * 1_024;
 
 /// A command and who sent it.
 #[derive(Debug, Clone)]
@@ -42,7 +41,7 @@ pub struct Submission {
     /// What is asked.
     pub command: Command,
     /// Who asks: the subject is kept with the change, the role decides what may be reversed.
-    pub by: Caller,
+    pub by: Arc<Caller>,
 }
 
 /// What a command did, now or when it was sent first.
@@ -52,28 +51,72 @@ pub struct Written {
     pub revision: i64,
     /// What happened.
     pub event: Event,
+    /// The same as the message that is stored.
+    pub message: Bytes,
 }
 
 /// What became of each command, in order.
-pub(crate) type Outcomes = Vec<Result<Written, Error>>;
+pub type Outcomes = Vec<Result<Written, Error>>;
+
+/// Submissions that are written, and answered, together if they fit a batch.
+struct Group {
+    submissions: Vec<Submission>,
+    answer: oneshot::Sender<Outcomes>,
+    room: Room,
+}
+
+/// The place that a group takes in the queue, until it is answered.
+struct Room {
+    _entries: OwnedSemaphorePermit,
+    _bytes: OwnedSemaphorePermit,
+}
+
+/// The queue of one writer.
+struct Queue {
+    groups: mpsc::UnboundedSender<Group>,
+    entries: Arc<Semaphore>,
+    bytes: Arc<Semaphore>,
+}
 
 /// Writes. Cheap to clone.
 #[derive(Clone)]
 pub struct Writer {
-    store: Store,
-    clock: Arc<dyn Clock>,
-    codec: EventCodec,
-    feed: Feed,
-    lanes: Arc<[Mutex<()>; LANES]>,
-    waiting: Arc<Semaphore>,
+    queues: Arc<[Queue]>,
+    stop: CancellationToken,
+    loops: TaskTracker,
+}
+
+/// Submissions on their way: what to wait for.
+pub struct Pending {
+    parts: Vec<Part>,
+    count: usize,
+}
+
+/// What went to one writer, with the places in the caller's order.
+struct Part {
+    places: Vec<usize>,
+    answer: Answer,
+}
+
+enum Answer {
+    Awaited(oneshot::Receiver<Outcomes>),
+    Refused(Away),
 }
 
 impl Writer {
-    /// Puts a writer together.
+    /// Starts the writers. They connect when they first have something to write.
     #[must_use]
-    pub fn new(store: Store, clock: Arc<dyn Clock>, codec: EventCodec, feed: Feed) -> Self {
-        let (lanes, waiting) = (Arc::default(), Arc::new(Semaphore::new(WAITING_MAX)));
-        Self { store, clock, codec, feed, lanes, waiting }
+    pub fn start(store: &Store, clock: &Arc<dyn Clock>, codec: EventCodec, feed: &Feed) -> Self {
+        let (stop, loops) = (CancellationToken::new(), TaskTracker::new());
+        let queue = |_| {
+            let (groups, waiting) = mpsc::unbounded_channel();
+            let shard = Shard::new(store.line(), Arc::clone(clock), codec, feed.clone());
+            loops.spawn(shard.write_all(waiting, stop.clone()));
+            let bounds =
+                (Arc::new(Semaphore::new(QUEUE_ENTRIES_MAX)), Arc::new(Semaphore::new(QUEUE_BYTES_MAX)));
+            Queue { groups, entries: bounds.0, bytes: bounds.1 }
+        };
+        Self { queues: (0..SHARDS).map(queue).collect(), stop, loops }
     }
 
     /// Writes one command.
@@ -81,114 +124,116 @@ impl Writer {
     /// # Errors
     /// Why it was refused, or why the service could not take it.
     pub async fn write_one(&self, command: Command, by: &Caller) -> Result<Written, Error> {
-        let one = vec![Submission { command, by: by.clone() }];
-        self.write(one).await.pop().unwrap_or_else(|| Err(Error::bug("a write without an outcome")))
+        let one = Submission { command, by: Arc::new(by.clone()) };
+        let mut outcomes = self.submit_now(vec![one]).outcomes().await;
+        outcomes.pop().unwrap_or_else(|| Err(Error::bug("a write without an outcome")))
     }
 
-    /// Writes commands in order, each accepted or refused alone. There is one outcome for each.
-    ///
-    /// The work goes on when the caller is gone, so that the feed always hears of what was written.
-    pub async fn write(&self, submissions: Vec<Submission>) -> Outcomes {
-        let (writer, count) = (self.clone(), submissions.len());
-        let Ok(place) = Arc::clone(&self.waiting).try_acquire_owned() else {
-            return (0..count).map(|_| Err(Error::Unavailable(Away::Overloaded))).collect();
+    /// Submits at once, or refuses what finds its queue full.
+    #[must_use]
+    pub fn submit_now(&self, submissions: Vec<Submission>) -> Pending {
+        let count = submissions.len();
+        let send = |(index, (places, submissions)): (usize, Sorted)| {
+            let queue = &self.queues[index];
+            let answer = queue.try_room(&submissions).map(|room| queue.push(submissions, room));
+            Part { places, answer: answer.unwrap_or(Answer::Refused(Away::Overloaded)) }
         };
-        let work = self.store.detach(async move {
-            let outcomes = writer.write_all(submissions).await;
-            drop(place);
-            Ok(outcomes)
-        });
-        let lost = |error: Error| (0..count).map(|_| Err(Error::bug(error.to_string()))).collect();
-        work.await.unwrap_or_else(lost)
+        Pending { parts: self.sort(submissions).into_iter().map(send).collect(), count }
     }
 
-    async fn write_all(&self, submissions: Vec<Submission>) -> Outcomes {
-        let mut outcomes = Vec::with_capacity(submissions.len());
-        let mut waiting: Vec<Vec<Submission>> =
-            submissions.chunks(BATCH_MAX).rev().map(<[Submission]>::to_vec).collect();
-        while let Some(mut slice) = waiting.pop() {
-            match self.transact(slice.clone()).await {
-                Ok(done) => {
-                    self.tell(&slice, &done);
-                    outcomes.extend(done);
-                }
-                Err(error) if slice.len() == 1 => outcomes.push(Err(error)),
-                // Splitting cures neither of these.
-                Err(Error::Unavailable(away)) => {
-                    outcomes.extend(slice.iter().map(|_| Err(Error::Unavailable(away))));
-                }
-                Err(Error::Contended) => outcomes.extend(slice.iter().map(|_| Err(Error::Contended))),
-                Err(error) => {
-                    tracing::debug!(%error, commands = slice.len(), "splitting a batch that failed");
-                    let second = slice.split_off(slice.len() / 2);
-                    waiting.extend([second, slice]);
-                }
-            }
+    /// Submits as soon as there is room.
+    pub async fn submit(&self, submissions: Vec<Submission>) -> Pending {
+        let (count, mut parts) = (submissions.len(), Vec::new());
+        for (index, (places, submissions)) in self.sort(submissions) {
+            let queue = &self.queues[index];
+            let room = queue.room(&submissions).await;
+            let answer = room.map_or(Answer::Refused(Away::Draining), |room| queue.push(submissions, room));
+            parts.push(Part { places, answer });
         }
-        outcomes
+        Pending { parts, count }
     }
 
-    #[tracing::instrument(name = "app.write", skip_all, fields(commands = submissions.len()))]
-    async fn transact(&self, submissions: Vec<Submission>) -> Result<Outcomes, Error> {
-        let entered = tokio::time::timeout(LANE_WAIT_MAX, self.enter_lanes(&submissions)).await;
-        let _lanes = entered.map_err(|_| Error::Unavailable(Away::Overloaded))?;
-        let (codec, now) = (self.codec, self.clock.now());
-        let submissions: Arc<[Submission]> = submissions.into();
-        self.store
-            .transaction("write", move |conn| {
-                let submissions = Arc::clone(&submissions);
-                Box::pin(async move { run(conn, codec, now, &submissions).await })
-            })
-            .await
+    /// Takes nothing more, and waits until what waits is written and answered.
+    pub async fn finish(&self) {
+        self.stop.cancel();
+        self.loops.close();
+        self.loops.wait().await;
     }
 
-    /// Waits for the lanes of the scopes, in order, so that two slices never wait for each other in a circle.
-    async fn enter_lanes(&self, submissions: &[Submission]) -> Vec<MutexGuard<'_, ()>> {
-        let lane = |sent: &Submission| sent.command.scope().uuid().as_u128() % LANES as u128;
-        let mut entered = Vec::new();
-        for index in submissions.iter().map(lane).collect::<BTreeSet<u128>>() {
-            if let Some(lane) = usize::try_from(index).ok().and_then(|index| self.lanes.get(index)) {
-                entered.push(lane.lock().await);
-            }
+    /// Submissions by their writer, in the caller's order within each.
+    fn sort(&self, submissions: Vec<Submission>) -> BTreeMap<usize, Sorted> {
+        let mut sorted: BTreeMap<usize, Sorted> = BTreeMap::new();
+        for (place, submission) in submissions.into_iter().enumerate() {
+            let scope = submission.command.scope().uuid().as_u128();
+            // Less than the number of queues, which is a usize.
+            let index = usize::try_from(scope % self.queues.len() as u128).unwrap_or_default();
+            let (places, of_one) = sorted.entry(index).or_default();
+            places.push(place);
+            of_one.push(submission);
         }
-        entered
-    }
-
-    fn tell(&self, slice: &[Submission], done: &Outcomes) {
-        for (submission, outcome) in slice.iter().zip(done) {
-            if let Ok(written) = outcome {
-                self.feed.tell(submission.command.scope(), written.revision);
-            }
-        }
+        sorted
     }
 }
 
-/// One transaction: every scope of the slice, in id order.
-async fn run(
-    conn: &mut Connection,
-    codec: EventCodec,
-    now: Timestamp,
-    submissions: &[Submission],
-) -> Result<Outcomes, Error> {
-    let new = submissions.iter().filter(|submission| submission.command.begins_scope());
-    for scope in new.map(|submission| submission.command.scope()).collect::<BTreeSet<ScopeId>>() {
-        insert_head(&mut *conn, scope, now).await?;
+/// Submissions of one writer and their places in the caller's order.
+type Sorted = (Vec<usize>, Vec<Submission>);
+
+impl Queue {
+    /// Entries and bytes. Even a group that is larger than the queue fits when it is alone.
+    fn needed(submissions: &[Submission]) -> (u32, u32) {
+        let bytes = submissions.iter().map(|sent| sent.command.weight()).sum::<usize>();
+        let bounded = |needed: usize, most: usize| u32::try_from(needed.min(most)).unwrap_or(u32::MAX);
+        (bounded(submissions.len(), QUEUE_ENTRIES_MAX), bounded(bytes, QUEUE_BYTES_MAX))
     }
-    let mut by_scope: BTreeMap<Uuid, Vec<usize>> = BTreeMap::new();
-    for (index, submission) in submissions.iter().enumerate() {
-        by_scope.entry(submission.command.scope().uuid()).or_default().push(index);
+
+    fn try_room(&self, submissions: &[Submission]) -> Option<Room> {
+        let (entries, bytes) =
+            if seeded(Bug::QueueWithoutBounds) { (0, 0) } else { Self::needed(submissions) };
+        let entries = Arc::clone(&self.entries).try_acquire_many_owned(entries).ok()?;
+        let bytes = Arc::clone(&self.bytes).try_acquire_many_owned(bytes).ok()?;
+        Some(Room { _entries: entries, _bytes: bytes })
     }
-    let scopes: Vec<Uuid> = by_scope.keys().copied().collect();
-    let heads = lock_heads(&mut *conn, &scopes).await?;
-    let mut outcomes: Vec<Option<Result<Written, Error>>> = submissions.iter().map(|_| None).collect();
-    for head in heads {
-        let Some(indices) = by_scope.remove(&head.scope.uuid()) else { continue };
-        let part: Vec<&Submission> = indices.iter().map(|index| &submissions[*index]).collect();
-        let done = Batch::new(codec, head, now).run(&mut *conn, &part).await?;
-        for (index, outcome) in indices.into_iter().zip(done) {
-            outcomes[index] = Some(outcome);
+
+    async fn room(&self, submissions: &[Submission]) -> Option<Room> {
+        let (entries, bytes) = Self::needed(submissions);
+        let entries = Arc::clone(&self.entries).acquire_many_owned(entries).await.ok()?;
+        let bytes = Arc::clone(&self.bytes).acquire_many_owned(bytes).await.ok()?;
+        Some(Room { _entries: entries, _bytes: bytes })
+    }
+
+    fn push(&self, submissions: Vec<Submission>, room: Room) -> Answer {
+        let (answer, awaited) = oneshot::channel();
+        // The writer closes its queue when it is told to finish.
+        let sent = self.groups.send(Group { submissions, answer, room });
+        sent.map_or(Answer::Refused(Away::Draining), |()| Answer::Awaited(awaited))
+    }
+}
+
+impl Pending {
+    /// Waits for what became of each submission, in the caller's order.
+    pub async fn outcomes(self) -> Outcomes {
+        let mut all: Vec<Option<Result<Written, Error>>> = Vec::new();
+        all.resize_with(self.count, || None);
+        for Part { places, answer } in self.parts {
+            // A writer that drops the answer has failed in the middle of it.
+            let outcomes = match answer {
+                Answer::Awaited(awaited) => awaited.await.map_err(|_| Away::OutcomeUnknown),
+                Answer::Refused(away) => Err(away),
+            };
+            match outcomes {
+                Ok(outcomes) => {
+                    for (place, outcome) in places.into_iter().zip(outcomes) {
+                        all[place] = Some(outcome);
+                    }
+                }
+                Err(away) => {
+                    for place in places {
+                        all[place] = Some(Err(Error::Unavailable(away)));
+                    }
+                }
+            }
         }
+        let missing = || Err(Error::bug("a write without an outcome"));
+        all.into_iter().map(|outcome| outcome.unwrap_or_else(missing)).collect()
     }
-    let missing = |index: usize| Err(Error::not_found(Kind::Program, submissions[index].command.scope()));
-    Ok(outcomes.into_iter().enumerate().map(|(index, done)| done.unwrap_or_else(|| missing(index))).collect())
 }

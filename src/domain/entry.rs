@@ -35,6 +35,20 @@ pub struct Entry {
     pub action: Action,
 }
 
+impl Entry {
+    /// Bytes of its texts.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        let of_action = match &self.action {
+            Action::Obligate { payee, .. } => payee.name.as_str().len() + payee.reference.as_str().len(),
+            Action::Reverse { reason, .. } => reason.as_str().len(),
+            Action::Expend(Expend { foreign: Some(foreign), .. }) => foreign.source.as_str().len(),
+            _ => 0,
+        };
+        self.note.as_str().len() + of_action
+    }
+}
+
 /// Which money moves. The README draws the buckets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {

@@ -60,6 +60,9 @@ pub struct Ledger {
     pub obligations: BTreeMap<ObligationId, Obligation>,
     /// Past entries that the entries at hand may reverse.
     pub reversible: BTreeMap<EntryId, Reversible>,
+    /// Whether entries that are applied can be reversed by later ones of the same work. Without it they need
+    /// not be kept.
+    pub remembers: bool,
 }
 
 impl Ledger {
@@ -73,7 +76,14 @@ impl Ledger {
             reservations: BTreeMap::new(),
             obligations: BTreeMap::new(),
             reversible: BTreeMap::new(),
+            remembers: true,
         }
+    }
+
+    /// Allocations, reservations and obligations at hand.
+    #[must_use]
+    pub fn objects(&self) -> usize {
+        self.allocations.len() + self.reservations.len() + self.obligations.len()
     }
 
     /// Applies one entry as `revision`, or refuses it and changes nothing.
@@ -89,7 +99,9 @@ impl Ledger {
         self.check_period(&entry, &legs)?;
         self.check_new_objects(&entry)?;
         let effect = self.post(entry, legs, revision)?;
-        self.remember(&effect.entry);
+        if self.remembers {
+            self.remember(&effect.entry);
+        }
         Ok(effect)
     }
 

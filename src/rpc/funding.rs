@@ -21,7 +21,7 @@ use crate::rpc::journal::currency_of;
 use crate::rpc::pb::funding_service_server::FundingService;
 use crate::rpc::read::Reader;
 use crate::rpc::status::in_band;
-use crate::rpc::{caller, convert, pb};
+use crate::rpc::{caller, convert, pb, posting_stream};
 
 /// Answers the calls of `FundingService`.
 #[derive(Clone)]
@@ -34,7 +34,7 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 impl FundingRpc {
     /// Reads an entry. The program comes first, because its currency says how to read the amounts.
-    pub(super) async fn read_entry(&self, caller: &Caller, sent: Option<pb::Entry>) -> Result<Entry, Error> {
+    pub(super) async fn read_entry(&self, caller: &Caller, sent: Option<&pb::Entry>) -> Result<Entry, Error> {
         let mut reader = Reader::default();
         let Some(sent) = reader.need("entry", sent) else { return reader.finish(None) };
         let mut first = Reader::default();
@@ -42,10 +42,10 @@ impl FundingRpc {
             Some(id) => self.app.program(caller, id).await?.currency,
             // Without a program the amounts are held against their own currency, so that the caller hears
             // of every other bad field too.
-            None => currency_of(&sent),
+            None => currency_of(sent),
         };
         let context = Context { currency, now: self.app.now() };
-        let entry = read_entry(&mut reader, &sent, context);
+        let entry = read_entry(&mut reader, sent, context);
         reader.finish(entry)
     }
 }
@@ -123,12 +123,12 @@ impl FundingService for FundingRpc {
         request: Request<pb::PostEntryRequest>,
     ) -> Result<Response<pb::PostEntryResponse>, Status> {
         let caller = caller(&request)?;
-        let entry = self.read_entry(&caller, request.into_inner().entry).await?;
+        let entry = self.read_entry(&caller, request.get_ref().entry.as_ref()).await?;
         let posted = self.app.post_entry(&caller, entry).await?;
         Ok(Response::new(posted_entry(&posted)))
     }
 
-    type PostEntriesStream = ReceiverStream<Result<pb::PostEntriesResponse, Status>>;
+    type PostEntriesStream = posting_stream::Answers;
 
     async fn post_entries(
         &self,
@@ -144,7 +144,7 @@ impl FundingService for FundingRpc {
     ) -> Result<Response<pb::PreviewEntryResponse>, Status> {
         use pb::preview_entry_response::Outcome;
         let caller = caller(&request)?;
-        let entry = self.read_entry(&caller, request.into_inner().entry).await?;
+        let entry = self.read_entry(&caller, request.get_ref().entry.as_ref()).await?;
         let outcome = match self.app.preview_entry(&caller, entry).await {
             Ok(posted) => Outcome::Accepted(posted_entry(&posted)),
             Err(error @ (Error::Refused(_) | Error::NotFound { .. } | Error::AlreadyExists { .. })) => {

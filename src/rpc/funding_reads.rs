@@ -1,5 +1,7 @@
 //! The reads of `FundingService`: parse, call the use case, convert.
 
+use bytes::Bytes;
+
 use crate::app::App;
 use crate::app::funding_reads::EntryFilter;
 use crate::domain::caller::Caller;
@@ -103,8 +105,8 @@ pub(super) async fn get_entry(
     })
 }
 
-fn message(stored: Vec<u8>) -> EntryPosted {
-    EntryPosted { stored: stored.into(), previous_revision: 0 }
+fn message(stored: Bytes) -> EntryPosted {
+    EntryPosted { stored, previous_revision: 0 }
 }
 
 /// `ListEntries`.

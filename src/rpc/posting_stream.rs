@@ -1,41 +1,68 @@
-//! `PostEntries`: takes what has arrived, books it together, and answers in order.
+//! `PostEntries`: submits what has arrived, and answers in order while the next entries are submitted.
 //!
-//! Flow control bounds memory both ways: a stream is read only while its entries that wait fit the byte
-//! budget, and booked only while its answers find room.
+//! Flow control bounds memory both ways. A stream is read only while its entries that are not answered fit
+//! its byte budget and the writer's queue has room; and a client that does not take its answers soon holds
+//! the whole budget.
 
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use prost::Message as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio_stream::StreamExt as _;
-use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Status, Streaming};
 use tracing::Instrument as _;
 
+use crate::app::funding::Submitted;
 use crate::app::seats::Seat;
+use crate::app::writer::Written;
 use crate::domain::caller::Caller;
 use crate::error::{Away, Error};
-use crate::rpc::convert::entry_out::posted_entry;
 use crate::rpc::funding::FundingRpc;
 use crate::rpc::pb;
 use crate::rpc::pb::post_entries_response::Outcome;
 use crate::rpc::status::{in_band, not_taken_in};
+use crate::rpc::stored::EntryPosted;
+use crate::seeded::{Bug, seeded};
 
-/// The most entries of one stream that are taken together.
-const ENTRIES_TOGETHER_MAX: usize = 256;
-/// The most bytes of one stream's entries that wait, decoded or being booked. Above the largest message.
+/// The most entries of one stream that are submitted together.
+const GROUP_ENTRIES_MAX: usize = 512;
+/// The most bytes of one stream's entries that are not answered. Above the largest message.
 const BYTES_WAITING_MAX: u32 = 1024 * 1024;
-/// Answers that wait for a slow client before its stream is no longer read.
-const ANSWERS_WAITING_MAX: usize = 256;
+/// Groups that are submitted and wait for their turn to be answered.
+const GROUPS_WAITING_MAX: usize = 16;
+/// Groups of answers that a slow client has not taken.
+const ANSWERS_WAITING_MAX: usize = 2;
 
-type Answers = mpsc::Sender<Result<pb::PostEntriesResponse, Status>>;
+/// Entries that were read together, with their share of the byte budget.
+#[derive(Default)]
+struct Group {
+    entries: Vec<Option<pb::Entry>>,
+    bytes: u32,
+    /// How the stream ends after them, if it does.
+    last: Option<End>,
+}
 
-/// An entry that was read, with its share of the byte budget.
-struct Arrived {
-    entry: Option<pb::Entry>,
-    #[expect(dead_code, reason = "held until the entry is booked")]
+/// How a stream ends.
+enum End {
+    HalfClosed,
+    Failed(Status),
+}
+
+/// A group that was submitted.
+struct InFlight {
+    ids: Vec<String>,
+    submitted: Submitted,
     share: OwnedSemaphorePermit,
 }
+
+/// What the answering task takes: groups in order, and the status that ends the stream.
+type Next = Result<InFlight, Status>;
+/// Answers of one group, with its share of the byte budget, or the status that ends the stream.
+type Answered = Result<(Vec<pb::PostEntriesResponse>, OwnedSemaphorePermit), Status>;
 
 impl FundingRpc {
     /// Answers until the client half-closes, or the server drains. Entries that were read are booked even
@@ -44,95 +71,149 @@ impl FundingRpc {
         &self,
         caller: Caller,
         sent: Streaming<pb::PostEntriesRequest>,
-    ) -> Result<ReceiverStream<Result<pb::PostEntriesResponse, Status>>, Error> {
-        let place = self.app.take_seat(&caller)?;
-        let (answers, receiver) = mpsc::channel(ANSWERS_WAITING_MAX);
-        let (reader, arrived) = mpsc::channel(ENTRIES_TOGETHER_MAX);
-        let drain = self.app.feed().drain().clone();
-        tokio::spawn(async move {
-            let reading = read(sent, reader.clone());
-            if drain.run_until_cancelled(reading).await.is_none() {
-                // Nobody takes it when the stream has ended.
-                let _ended = reader.send(Err(Error::Unavailable(Away::Draining).into())).await;
-            }
-        });
+    ) -> Result<Answers, Error> {
+        let seat = self.app.take_seat(&caller)?;
+        let (submitting, submitted) = mpsc::channel(GROUPS_WAITING_MAX);
+        let (answering, groups) = mpsc::channel(ANSWERS_WAITING_MAX);
         let rpc = self.clone();
-        tokio::spawn(async move { rpc.book_all(&caller, arrived, answers, place).await }.in_current_span());
-        Ok(ReceiverStream::new(receiver))
+        let caller = Arc::new(caller);
+        tokio::spawn(async move { rpc.submit_all(&caller, sent, submitting).await }.in_current_span());
+        tokio::spawn(answer_all(submitted, answering, seat).in_current_span());
+        Ok(Answers { groups, current: VecDeque::new(), share: None })
     }
 
-    async fn book_all(
+    async fn submit_all(
         &self,
-        caller: &Caller,
-        mut arrived: mpsc::Receiver<Result<Arrived, Status>>,
-        answers: Answers,
-        _seat: Seat,
+        caller: &Arc<Caller>,
+        mut sent: Streaming<pb::PostEntriesRequest>,
+        submitting: mpsc::Sender<Next>,
     ) {
-        let mut together = Vec::with_capacity(ENTRIES_TOGETHER_MAX);
-        while arrived.recv_many(&mut together, ENTRIES_TOGETHER_MAX).await != 0 {
-            let (mut entries, mut last) = (Vec::with_capacity(together.len()), None);
-            for next in together.drain(..) {
-                match next {
-                    Ok(next) => entries.push(next),
-                    Err(status) => last = Some(Err(status)),
+        let budget = Arc::new(Semaphore::new(BYTES_WAITING_MAX as usize));
+        let drain = self.app.feed().drain().clone();
+        loop {
+            let read = drain.run_until_cancelled(read_group(&mut sent)).await;
+            let drained = || Group { last: Some(draining()), ..Group::default() };
+            let group = read.unwrap_or_else(drained);
+            let drops = group.last.is_some() && seeded(Bug::HalfCloseDropsWaiting);
+            if !group.entries.is_empty() && !drops {
+                // The budget is never closed.
+                let share = Arc::clone(&budget).acquire_many_owned(group.bytes.min(BYTES_WAITING_MAX)).await;
+                let Ok(share) = share else { return };
+                let in_flight = self.submit(caller, group.entries, share).await;
+                // Nobody takes it when the client is gone; it is booked all the same.
+                let _gone = submitting.send(Ok(in_flight)).await;
+            }
+            match group.last {
+                None => {}
+                Some(End::HalfClosed) => return,
+                Some(End::Failed(status)) => {
+                    let _gone = submitting.send(Err(status)).await;
+                    return;
                 }
-            }
-            let booked = self.book(caller, entries).await.into_iter().map(Ok);
-            for answer in booked.chain(last.clone()) {
-                // Whoever is gone gets no answer; what was read is booked all the same.
-                let _gone = answers.send(answer).await;
-            }
-            if last.is_some() {
-                return;
             }
         }
     }
 
-    async fn book(&self, caller: &Caller, arrived: Vec<Arrived>) -> Vec<pb::PostEntriesResponse> {
-        let (mut ids, mut read, mut entries) = (Vec::new(), Vec::new(), Vec::new());
-        for next in &arrived {
-            ids.push(next.entry.as_ref().map(|entry| entry.entry_id.clone()).unwrap_or_default());
-            match self.read_entry(caller, next.entry.clone()).await {
-                Ok(entry) => {
-                    entries.push(entry);
-                    read.push(Ok(()));
-                }
-                Err(error) => read.push(Err(error)),
-            }
+    async fn submit(
+        &self,
+        caller: &Arc<Caller>,
+        sent: Vec<Option<pb::Entry>>,
+        share: OwnedSemaphorePermit,
+    ) -> InFlight {
+        let (mut ids, mut entries) = (Vec::with_capacity(sent.len()), Vec::with_capacity(sent.len()));
+        for entry in sent {
+            entries.push(self.read_entry(caller, entry.as_ref()).await);
+            ids.push(entry.map(|entry| entry.entry_id).unwrap_or_default());
         }
-        let mut booked = self.app.post_entries(caller, entries).await.into_iter();
-        let outcome = |verdict: Result<(), Error>| {
-            let done = match verdict {
-                Ok(()) => booked.next().unwrap_or_else(|| Err(Error::bug("a posting without an outcome"))),
-                Err(error) => Err(error),
-            };
-            match done {
-                Ok(posted) => Outcome::Accepted(posted_entry(&posted)),
-                Err(error) => Outcome::Refused(in_band(&error)),
-            }
-        };
-        let outcomes = read.into_iter().map(outcome);
-        let answer = |(entry_id, outcome)| pb::PostEntriesResponse { entry_id, outcome: Some(outcome) };
-        ids.into_iter().zip(outcomes).map(answer).collect()
+        InFlight { ids, submitted: self.app.submit_entries(caller, entries).await, share }
     }
 }
 
-/// Reads while the byte budget lasts. A message that cannot be decoded ends the stream.
-async fn read(mut sent: Streaming<pb::PostEntriesRequest>, arrived: mpsc::Sender<Result<Arrived, Status>>) {
-    let budget = Arc::new(Semaphore::new(BYTES_WAITING_MAX as usize));
-    while let Some(next) = sent.next().await {
-        let (next, ends) = match next {
-            Ok(request) => {
+fn draining() -> End {
+    End::Failed(Error::Unavailable(Away::Draining).into())
+}
+
+/// Waits for an entry, and takes what else has arrived by then. A message that cannot be decoded ends the
+/// stream.
+async fn read_group(sent: &mut Streaming<pb::PostEntriesRequest>) -> Group {
+    let mut group = Group::default();
+    let mut next = sent.next().await;
+    loop {
+        match next {
+            Some(Ok(request)) => {
                 let bytes = u32::try_from(request.encoded_len()).unwrap_or(BYTES_WAITING_MAX);
-                let share = Arc::clone(&budget).acquire_many_owned(bytes.min(BYTES_WAITING_MAX));
-                // The budget is never closed.
-                let Ok(share) = share.await else { return };
-                (Ok(Arrived { entry: request.entry, share }), false)
+                group.bytes = group.bytes.saturating_add(bytes);
+                group.entries.push(request.entry);
             }
-            Err(status) => (Err(not_taken_in(&status).unwrap_or(status)), true),
+            Some(Err(status)) => group.last = Some(End::Failed(not_taken_in(&status).unwrap_or(status))),
+            None => group.last = Some(End::HalfClosed),
+        }
+        let full = GROUP_ENTRIES_MAX <= group.entries.len() || BYTES_WAITING_MAX / 4 <= group.bytes;
+        if full || group.last.is_some() {
+            return group;
+        }
+        let arrived = poll_fn(|context| Poll::Ready(Pin::new(&mut *sent).poll_next(context))).await;
+        match arrived {
+            Poll::Ready(arrived) => next = arrived,
+            Poll::Pending => return group,
+        }
+    }
+}
+
+/// Answers groups in the order in which they were submitted.
+async fn answer_all(mut submitted: mpsc::Receiver<Next>, answering: mpsc::Sender<Answered>, _seat: Seat) {
+    while let Some(next) = submitted.recv().await {
+        let answered = match next {
+            Ok(group) => Ok((answer(group.ids, group.submitted).await, group.share)),
+            Err(status) => Err(status),
         };
-        if arrived.send(next).await.is_err() || ends {
-            return;
+        // Whoever is gone gets no answer; what was read is booked all the same.
+        let _gone = answering.send(answered).await;
+    }
+}
+
+async fn answer(ids: Vec<String>, submitted: Submitted) -> Vec<pb::PostEntriesResponse> {
+    let outcomes = submitted.outcomes().await;
+    let answer = |(entry_id, outcome): (String, Result<Written, Error>)| {
+        let outcome = match outcome {
+            Ok(written) => Outcome::Accepted(EntryPosted { stored: written.message, previous_revision: 0 }),
+            Err(error) => Outcome::Refused(in_band(&error)),
+        };
+        pb::PostEntriesResponse { entry_id, outcome: Some(outcome) }
+    };
+    let mut answers: Vec<_> = ids.into_iter().zip(outcomes).map(answer).collect();
+    if seeded(Bug::AnswersOutOfOrder) {
+        answers.reverse();
+    }
+    answers
+}
+
+/// The answers of one stream, in the order of its entries.
+pub struct Answers {
+    groups: mpsc::Receiver<Answered>,
+    current: VecDeque<pb::PostEntriesResponse>,
+    /// The share of the byte budget that the current answers hold.
+    share: Option<OwnedSemaphorePermit>,
+}
+
+impl Stream for Answers {
+    type Item = Result<pb::PostEntriesResponse, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if let Some(answer) = self.current.pop_front() {
+                return Poll::Ready(Some(Ok(answer)));
+            }
+            self.share = None;
+            match self.groups.poll_recv(context) {
+                Poll::Ready(Some(Ok((answers, share)))) => {
+                    self.current = answers.into();
+                    self.share = Some(share);
+                }
+                Poll::Ready(Some(Err(status))) => return Poll::Ready(Some(Err(status))),
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => return Poll::Pending,
+            }
         }
     }
 }

@@ -6,10 +6,11 @@ mod write;
 
 use std::collections::BTreeSet;
 
-use crate::domain::ids::{AllocationId, EntryId, ObligationId, PeriodId, ReservationId};
+use crate::domain::ids::{AllocationId, EntryId, ObligationId, PeriodId, ProgramId, ReservationId};
+use crate::domain::ledger::Ledger;
 
 pub use load::{list_reversals, load_ledger, load_whole_ledger};
-pub use write::write_ledger;
+pub use write::write_ledgers;
 
 /// What the commands at hand name, and so what the working set must hold.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +31,44 @@ pub struct Wanted {
     pub obligations: BTreeSet<ObligationId>,
     /// Entries that may be reversed.
     pub entries: BTreeSet<EntryId>,
+}
+
+impl Wanted {
+    /// Leaves out what a working set holds. An allocation is held with its parent.
+    pub fn leave_out(&mut self, ledger: &Ledger) {
+        let held = |id: &AllocationId| {
+            ledger.allocations.get(id).is_some_and(|found| {
+                found.parent.is_none_or(|parent| ledger.allocations.contains_key(&parent))
+            })
+        };
+        self.allocations.retain(|id| !held(id));
+        self.periods.retain(|id| ledger.periods.get(id).is_none_or(|period| !held(&period.root)));
+        self.reservations.retain(|id| !ledger.reservations.contains_key(id));
+        self.obligations.retain(|id| !ledger.obligations.contains_key(id));
+    }
+
+    /// Whether there is nothing to load. Entries are loaded by themselves.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.periods.is_empty()
+            && self.shared.is_empty()
+            && self.closing.is_empty()
+            && self.allocations.is_empty()
+            && self.codes.is_empty()
+            && self.reservations.is_empty()
+            && self.obligations.is_empty()
+    }
+}
+
+/// A program's working set and what of it must be written.
+#[derive(Debug, Clone)]
+pub struct Changes {
+    /// The program.
+    pub program: ProgramId,
+    /// Its working set.
+    pub ledger: Ledger,
+    /// What changed.
+    pub dirty: Dirty,
 }
 
 /// What of a working set must be written.

@@ -8,6 +8,7 @@ use safelane::rpc::pb::budget_report_service_client::BudgetReportServiceClient;
 use safelane::rpc::pb::entry::Action;
 use safelane::rpc::pb::stream_budget_report_request::Start;
 use safelane::rpc::pb::stream_budget_report_response::Message;
+use safelane::store::journal::leaf_hash;
 use tokio::task::JoinSet;
 use tonic::transport::Endpoint;
 
@@ -101,28 +102,34 @@ async fn journal_entries(world: &World, desk: &Desk) -> Vec<i64> {
     stored(world, desk).await.into_iter().map(|(revision, _)| revision).collect()
 }
 
+/// The leaf hashes of entries, as stored.
 async fn stored(world: &World, desk: &Desk) -> Vec<(i64, Vec<u8>)> {
     let scope: uuid::Uuid = desk.program_id.parse().unwrap();
-    sqlx::query_as("SELECT revision, payload FROM journal WHERE scope_id = $1 AND kind = 5 ORDER BY revision")
-        .bind(scope)
-        .fetch_all(&mut world.database.connect().await)
-        .await
-        .unwrap()
+    sqlx::query_as(
+        "SELECT revision, leaf_hash FROM journal WHERE scope_id = $1 AND kind = 5 ORDER BY revision",
+    )
+    .bind(scope)
+    .fetch_all(&mut world.database.connect().await)
+    .await
+    .unwrap()
 }
 
 #[tokio::test]
-async fn all_history_is_streamed_as_the_bytes_that_the_journal_holds() {
+async fn all_history_is_streamed_as_the_bytes_that_the_journal_hashed() {
     in_world(async |world| {
         let desk = Desk::open(world).await;
         live_a_busy_year(&desk, async |_| {}).await;
         let head = desk.state().await.0;
         let history = from(Start::AfterRevision(0), &until(head, &request(&desk, Delivery::Entries)));
         let all = whole(&world.reports(), history).await;
-        let payload = |sent: &pb::StreamBudgetReportResponse| match body(sent) {
-            Message::Entry(entry) => Some((entry.read().expect("an entry").revision, entry.stored.to_vec())),
+        let hashed = |sent: &pb::StreamBudgetReportResponse| match body(sent) {
+            Message::Entry(entry) => {
+                let revision = entry.read().expect("an entry").revision;
+                Some((revision, leaf_hash(&entry.stored).to_vec()))
+            }
             _ => None,
         };
-        let sent: Vec<(i64, Vec<u8>)> = all.iter().filter_map(payload).collect();
+        let sent: Vec<(i64, Vec<u8>)> = all.iter().filter_map(hashed).collect();
         assert_eq!(sent, stored(world, &desk).await);
         let Message::Progress(last) = body(all.last().unwrap()) else { panic!("{:?}", all.last()) };
         assert_eq!(last.revision, head);
@@ -169,11 +176,14 @@ async fn a_filter_leaves_out_the_rest_and_shows_no_gap() {
 /// Revisions of the entries that touched a row of the report.
 async fn touching(world: &World, desk: &Desk, of: &pb::BudgetReport) -> Vec<i64> {
     let mut touched = Vec::new();
-    for (revision, payload) in stored(world, desk).await {
-        let entry: pb::PostEntryResponse = prost::Message::decode(payload.as_slice()).unwrap();
+    let history = until(desk.state().await.0, &request(desk, Delivery::Entries));
+    let all = whole(&world.reports(), from(Start::AfterRevision(0), &history)).await;
+    for sent in &all {
+        let Message::Entry(entry) = body(sent) else { continue };
+        let entry = entry.read().unwrap();
         let ids: Vec<&String> = of.rows.iter().map(|row| &row.allocation_id).collect();
         if entry.allocations.iter().any(|touched| ids.contains(&&touched.allocation_id)) {
-            touched.push(revision);
+            touched.push(entry.revision);
         }
     }
     touched

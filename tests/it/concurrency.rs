@@ -1,6 +1,7 @@
 //! Many callers at once, on two replicas: nothing is spent twice, nobody waits for another program, and a
 //! caller that goes away leaves nothing behind.
 
+use safelane::app::writer::SHARDS;
 use safelane::rpc::pb;
 use safelane::rpc::pb::entry::Action;
 use sqlx::PgConnection;
@@ -52,9 +53,12 @@ async fn parallel_writers_on_two_replicas_spend_exactly_what_is_available() {
     .await;
 }
 
-/// A second program with a period.
+/// A second program with a period, which is another writer's.
 async fn second_program(desk: &Desk) -> (String, String) {
-    let (program_id, period_id) = (fresh_id(), fresh_id());
+    let writer = |id: &str| id.parse::<uuid::Uuid>().unwrap().as_u128() % SHARDS as u128;
+    let elsewhere = |id: &String| writer(id) != writer(&desk.program_id);
+    let program_id = std::iter::repeat_with(fresh_id).find(elsewhere).unwrap();
+    let period_id = fresh_id();
     let mut funding = desk.funding.clone();
     let program = pb::Program { program_id: program_id.clone(), code: "SECOND".to_owned(), ..desk.program() };
     funding.create_program(pb::CreateProgramRequest { program: Some(program) }).await.unwrap();

@@ -213,8 +213,8 @@ async fn a_fault_inside_shows_nothing_of_the_database() {
             ("ALTER TABLE journal_head RENAME TO lost", "ALTER TABLE lost RENAME TO journal_head"),
             ("ALTER TABLE allocations RENAME TO lost", "ALTER TABLE lost RENAME TO allocations"),
             (
-                "ALTER TABLE request ADD CHECK (octet_length(digest) < 1) NOT VALID",
-                "ALTER TABLE request DROP CONSTRAINT request_digest_check1",
+                "ALTER TABLE journal ADD CONSTRAINT lost CHECK (octet_length(payload) < 1) NOT VALID",
+                "ALTER TABLE journal DROP CONSTRAINT lost",
             ),
         ] {
             sqlx::raw_sql(broken).execute(&mut connection).await.unwrap();

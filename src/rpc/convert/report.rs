@@ -103,7 +103,7 @@ pub fn stream_message(of: Message) -> pb::StreamBudgetReportResponse {
             totals: Some(totals(&sums)),
         }),
         Body::Entry { payload, previous_revision } => {
-            Sent::Entry(EntryPosted { stored: payload.into(), previous_revision })
+            Sent::Entry(EntryPosted { stored: payload, previous_revision })
         }
         Body::Progress { revision, lag } => {
             Sent::Progress(pb::StreamProgress { revision, lag: Some(duration(lag)) })

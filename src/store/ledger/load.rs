@@ -29,18 +29,19 @@ pub async fn load_ledger(
     ledger: &mut Ledger,
     wanted: &Wanted,
 ) -> Result<(), Error> {
-    for period in list_periods(&mut *conn, program).await? {
-        ledger.periods.insert(period.id, period);
+    if ledger.periods.is_empty() {
+        let periods = list_periods(&mut *conn, program).await?;
+        ledger.periods.extend(periods.into_iter().map(|period| (period.id, period)));
     }
+    let mut ids = wanted.allocations.clone();
     for reservation in load_reservations(conn, program, wanted).await? {
+        ids.insert(reservation.allocation);
         ledger.reservations.insert(reservation.id, reservation);
     }
     for obligation in load_obligations(conn, program, wanted).await? {
+        ids.insert(obligation.allocation);
         ledger.obligations.insert(obligation.id, obligation);
     }
-    let mut ids = wanted.allocations.clone();
-    ids.extend(ledger.reservations.values().map(|reservation| reservation.allocation));
-    ids.extend(ledger.obligations.values().map(|obligation| obligation.allocation));
     let root = |id: &PeriodId| ledger.periods.get(id).map(|period| period.root);
     ids.extend(wanted.periods.iter().filter_map(root));
     let shared: Vec<Uuid> = wanted.shared.iter().filter_map(root).map(AllocationId::uuid).collect();

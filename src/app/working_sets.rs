@@ -1,0 +1,52 @@
+//! What a writer remembers of the ledgers that it wrote last.
+//!
+//! A working set is fenced by the revision at which it was kept: it is used only if the scope's head, which
+//! the writer has locked, is still there. When another replica wrote in between, the head has moved, and
+//! everything is read again.
+
+use std::collections::HashMap;
+
+use crate::domain::ids::ScopeId;
+use crate::domain::ledger::Ledger;
+use crate::seeded::{Bug, seeded};
+use crate::store::journal::Head;
+
+/// The most ledgers that one writer remembers.
+const LEDGERS_MAX: usize = 1_000;
+/// The most allocations, reservations and obligations in all of them: about 64 MiB.
+const OBJECTS_MAX: usize = 100_000;
+
+/// The working sets of one writer.
+#[derive(Debug, Default)]
+pub(crate) struct WorkingSets {
+    kept: HashMap<ScopeId, (i64, Ledger)>,
+    objects: usize,
+}
+
+impl WorkingSets {
+    /// Hands out the working set of a scope, if it is that of the head.
+    pub(crate) fn take(&mut self, head: &Head) -> Option<Ledger> {
+        let (revision, ledger) = self.kept.remove(&head.scope)?;
+        self.objects = self.objects.saturating_sub(ledger.objects());
+        (revision == head.revision || seeded(Bug::TrustStaleWorkingSet)).then_some(ledger)
+    }
+
+    /// Keeps the working set of a scope as of a revision. It counts once that revision is committed: on any
+    /// failure the caller must [`WorkingSets::clear`].
+    pub(crate) fn keep(&mut self, scope: ScopeId, revision: i64, mut ledger: Ledger) {
+        ledger.reversible.clear();
+        if LEDGERS_MAX <= self.kept.len() || OBJECTS_MAX < self.objects + ledger.objects() {
+            self.clear();
+        }
+        if ledger.objects() <= OBJECTS_MAX {
+            self.objects += ledger.objects();
+            self.kept.insert(scope, (revision, ledger));
+        }
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.kept.clear();
+        self.objects = 0;
+    }
+}

@@ -1,0 +1,105 @@
+//! The connection that one writer keeps: no pool to wait for, no ping before each transaction, and session
+//! settings of its own. It is closed, and made anew when it is next needed, whenever a transaction on it did
+//! not end in good order; so a transaction that was left half done never meets the next one.
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions as _, PgConnection};
+
+use crate::error::{Away, Error};
+use crate::store::{ACQUIRE_TIMEOUT, commit_failed, failed};
+
+/// Settings of a writer's session, beside those of every session. A writer reads by key only, a few rows
+/// or a few thousand. Without the other ways to go, the planner takes the index for a table that it believes
+/// to be empty just as for one of ten million rows.
+pub(super) const SETTINGS: [(&str, &str); 4] = [
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("enable_bitmapscan", "off"),
+];
+
+/// A writer's connection.
+#[derive(Debug)]
+pub struct Line {
+    options: PgConnectOptions,
+    /// None when there is none, or when it is in the middle of something.
+    idle: Option<PgConnection>,
+    /// The one of the transaction that is open.
+    busy: Option<PgConnection>,
+}
+
+impl Line {
+    /// Connects when it is first used.
+    pub(super) const fn new(options: PgConnectOptions) -> Self {
+        Self { options, idle: None, busy: None }
+    }
+
+    /// Another one to the same database, which connects when it is first used.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        Self::new(self.options.clone())
+    }
+
+    /// Begins a transaction. One that was left open before is gone with its connection.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer. Nothing has happened then.
+    pub async fn begin(&mut self) -> Result<&mut PgConnection, Error> {
+        self.busy = None;
+        let conn = match self.idle.take() {
+            Some(kept) => self.begin_on(kept).await?,
+            None => self.begin_anew().await?,
+        };
+        Ok(self.busy.insert(conn))
+    }
+
+    /// The database may have been restarted since the connection was last used: that costs a new one, not
+    /// a refusal.
+    async fn begin_on(&self, mut kept: PgConnection) -> Result<PgConnection, Error> {
+        match in_time(execute(&mut kept, "BEGIN")).await? {
+            Ok(()) => Ok(kept),
+            Err(_lost) => self.begin_anew().await,
+        }
+    }
+
+    async fn begin_anew(&self) -> Result<PgConnection, Error> {
+        let mut conn = in_time(self.options.connect()).await?.map_err(failed)?;
+        in_time(execute(&mut conn, "BEGIN")).await?.map_err(failed)?;
+        Ok(conn)
+    }
+
+    /// Commits.
+    ///
+    /// # Errors
+    /// `OutcomeUnknown` when the connection was lost before the database answered.
+    pub async fn commit(&mut self) -> Result<(), Error> {
+        self.end("COMMIT").await.map_err(commit_failed)
+    }
+
+    /// Gives the transaction up.
+    pub async fn roll_back(&mut self) {
+        if let Err(lost) = self.end("ROLLBACK").await {
+            // The connection is gone, and the transaction with it.
+            tracing::debug!(error = %lost, "rollback on a lost connection");
+        }
+    }
+
+    async fn end(&mut self, how: &'static str) -> Result<(), sqlx::Error> {
+        let Some(mut conn) = self.busy.take() else { return Err(sqlx::Error::WorkerCrashed) };
+        let ended = execute(&mut conn, how).await;
+        // The database ends the transaction also when it refuses to commit it.
+        if matches!(ended, Ok(()) | Err(sqlx::Error::Database(_))) {
+            self.idle = Some(conn);
+        }
+        ended
+    }
+}
+
+/// Gives up a database that does not answer. What was asked of it must be without effect.
+async fn in_time<T>(answer: impl Future<Output = T>) -> Result<T, Error> {
+    tokio::time::timeout(ACQUIRE_TIMEOUT, answer).await.map_err(|_| Error::Unavailable(Away::Database))
+}
+
+async fn execute(conn: &mut PgConnection, statement: &'static str) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(statement).execute(conn).await.map(|_| ())
+}
