@@ -1,0 +1,2 @@
+-- One account pays for everything.
+SELECT post(gen_random_uuid(), 1, 100);
