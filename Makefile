@@ -17,7 +17,8 @@ CARGO_DENY        := 0.20.2
 
 CARGO  ?= cargo
 PYTHON ?= python3
-# More arguments for `make run` (of safelane demo) and `make test` (of cargo test).
+# More arguments for `make run` (of safelane demo), `make test` (of cargo test) and `make bench` (of the
+# benchmark).
 ARGS   ?=
 
 # Where the demo's private database is, as src/cli/database.rs says.
@@ -45,7 +46,7 @@ MANIFESTS := $(filter-out %/kustomization.yaml,$(wildcard deploy/kubernetes/*.ya
 # Cargo uses all cores by itself, and mixed output helps nobody.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup run test check fmt lint doc proto deploy-check deny clean-data
+.PHONY: help setup run test bench check fmt lint doc proto deploy-check deny clean-data
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +59,9 @@ run: setup ## Start the demo; more arguments with ARGS="..."
 
 test: setup $(CLIENT) ## Run all tests; more arguments with ARGS="..."
 	SAFELANE_TEST_PYTHON="$(CURDIR)/$(TOOLS)/python/bin/python" $(CARGO) test --locked $(ARGS)
+
+bench: setup ## Measure posting against pgbench, about 25 minutes; ARGS=--quick takes one
+	$(CARGO) bench --locked --bench posting -- $(ARGS)
 
 check: fmt lint doc proto deploy-check test ## Run everything that CI checks
 
