@@ -48,10 +48,14 @@ pub(crate) async fn measure(
 ) -> Result<Growth, Failure> {
     let mut growth = Growth { rounds: Vec::new(), small_entries: 0, big_entries: 0, small_entries_after: 0 };
     for number in 0..sizes.growth_rounds {
-        cluster.make(SMALL, Some(seed)).await?;
-        let small = round(cluster, program, SMALL, sizes).await?;
-        cluster.remove(SMALL).await?;
-        let large = round(cluster, program, big, sizes).await?;
+        // Whoever comes second may find something of the first, so each is first in turn.
+        let (small, large) = if number.is_multiple_of(2) {
+            let small = small_round(cluster, program, seed, sizes).await?;
+            (small, round(cluster, program, big, sizes).await?)
+        } else {
+            let large = round(cluster, program, big, sizes).await?;
+            (small_round(cluster, program, seed, sizes).await?, large)
+        };
         if number == 0 {
             (growth.small_entries, growth.big_entries) = (small.before, large.before);
         }
@@ -70,6 +74,19 @@ struct Measured {
     after: u64,
 }
 
+/// Makes the small table anew and measures it.
+async fn small_round(
+    cluster: &Cluster,
+    program: &Program,
+    seed: &str,
+    sizes: &Sizes,
+) -> Result<Measured, Failure> {
+    cluster.make(SMALL, Some(seed)).await?;
+    let measured = round(cluster, program, SMALL, sizes).await?;
+    cluster.remove(SMALL).await?;
+    Ok(measured)
+}
+
 async fn round(
     cluster: &Cluster,
     program: &Program,
@@ -79,7 +96,7 @@ async fn round(
     let stage = Stage::open(cluster, program, database).await?;
     let before = soak::posted(&stage).await?;
     // Short, so that the small table stays a small one.
-    let outcome = stage.closed(KIND, sizes.warm_up / 2, sizes.measured * 2 / 3).await?;
+    let outcome = stage.closed(KIND, sizes.warm_up, sizes.measured * 2 / 3).await?;
     stage.service.stop()?;
     let after = before + outcome.tally.accepted;
     Ok(Measured { per_second: outcome.tally.per_second(), before, after })

@@ -127,7 +127,7 @@ fn growth(results: &Results) -> Option<String> {
         ]
     });
     let text = format!(
-        "Streamed, 1,000 allocations, 1,024 in flight, small and big in turns, each with a service of its own that \
+        "Streamed, 1,000 allocations, 1,024 in flight, small and big in turns and each first in every other round, each with a service of its own that \
          was started for the round, after VACUUM ANALYZE and CHECKPOINT. The small table is made anew for each \
          round: it held {} entries before and at most {} after one. The big one held {} before the first.\n\n{}\n\
          Medians: small {}/s, big {}/s, ratio {}.\n",

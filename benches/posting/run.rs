@@ -43,10 +43,12 @@ pub(crate) async fn everything(cluster: &Cluster, options: &Options) -> Result<R
         growth: None,
     };
     let program = seed(cluster, &mut results).await?;
-    for repeat in 1..=sizes.repeats {
-        progress(&format!("repeat {repeat} of {}", sizes.repeats));
+    let repeated = options.runs(Part::Points) || options.runs(Part::HalfRate);
+    let repeats = if repeated { sizes.repeats } else { 1 };
+    for repeat in 1..=repeats {
+        progress(&format!("repeat {repeat} of {repeats}"));
         compare(cluster, &mut results, sizes.baseline).await?;
-        if options.runs(Part::Points) || options.runs(Part::HalfRate) {
+        if repeated {
             self::repeat(cluster, &program, options, &mut results).await?;
         }
     }
