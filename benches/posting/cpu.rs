@@ -50,8 +50,8 @@ pub(crate) fn cores(ticks: u64, wall: Duration) -> Hundredths {
     Hundredths::of(used_us, u64::try_from(wall.as_micros()).unwrap_or(u64::MAX))
 }
 
-/// Ticks of a whole cluster. A backend that has ended counts among the dead children of its postmaster; when one
-/// ends just now it would be counted in neither place, so the look is repeated.
+/// Ticks of a whole cluster. A backend that has ended counts among the dead children of its postmaster; when
+/// one ends just now it would be counted in neither place, so the look is repeated.
 pub(crate) fn cluster(postmaster: u32) -> Result<u64, Failure> {
     let mut root = process(&postmaster.to_string())?;
     loop {

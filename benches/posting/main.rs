@@ -39,6 +39,7 @@ use clap::Parser as _;
 use cluster::Cluster;
 use options::Options;
 use results::Results;
+use tokio::signal::unix::{SignalKind, signal};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -52,11 +53,20 @@ async fn main() -> Result<(), Failure> {
     let cluster = Cluster::start().await?;
     let measured = tokio::select! {
         measured = run::everything(&cluster, &options) => measured,
-        // Through here the folder and the processes go; by the signal itself they would stay.
-        interrupted = tokio::signal::ctrl_c() => Err(interrupted.err().map_or("interrupted".into(), Into::into)),
+        told = told_to_end() => Err(told.err().unwrap_or_else(|| "ended by a signal".into())),
     };
     cluster.stop().await;
     write(&measured?, &options)
+}
+
+/// Waits for a signal. Handled, so that the processes and the folder of the run go with it.
+async fn told_to_end() -> Result<(), Failure> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminated.recv() => {}
+    }
+    Ok(())
 }
 
 fn write(results: &Results, options: &Options) -> Result<(), Failure> {

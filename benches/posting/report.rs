@@ -29,9 +29,9 @@ fn machine(results: &Results) -> String {
         results.settings.iter().map(|(name, value)| format!("{name} = {value}")).collect();
     let command = format!("make bench ARGS=\"{}\"", results.command);
     format!(
-        "# Posting\n\n`{}` on {} cores ({}), {} MB of memory, Linux {}, commit {}, {}. One embedded PostgreSQL: {}. \
-         The service runs with its default settings. Load generator, service and database share the cores.\n\n\
-         A flush of the disk (8 kB, then fdatasync) took {} ms. All figures are medians of {} repeats; `x hot` and \
+        "# Posting\n\n`{}` on {} cores ({}), {} MB of memory, Linux {}, commit {}, {}. \
+         One embedded PostgreSQL: {}. The service runs with its default settings. Load generator, service and database share the cores.\n\n\
+         A flush of the disk (8 kB, then fdatasync) took {} ms. All figures are medians; repeats: {}; `x hot` and \
          `x spread` are ratios to pgbench in the same run.\n\n\
          Each answer was checked for its entry, its order and its revision; after each load the revisions of the \
          answers were compared with the journal one by one and the money of each task with what was answered. \
@@ -127,9 +127,9 @@ fn growth(results: &Results) -> Option<String> {
         ]
     });
     let text = format!(
-        "Streamed, 1,000 allocations, 1,024 in flight, small and big in turns and each first in every other round, each with a service of its own that \
-         was started for the round, after VACUUM ANALYZE and CHECKPOINT. The small table is made anew for each \
-         round: it held {} entries before and at most {} after one. The big one held {} before the first.\n\n{}\n\
+        "Streamed, 1,000 allocations, 1,024 in flight, small and big in turns, each first in every other round, \
+         each with a service of its own that was started for the round, after VACUUM ANALYZE and CHECKPOINT. \
+         The small table is made anew for each round: it held {} entries before and at most {} after one. The big one held {} before the first.\n\n{}\n\
          Medians: small {}/s, big {}/s, ratio {}.\n",
         Grouped(growth.small_entries),
         Grouped(growth.small_entries_after),
