@@ -19,28 +19,35 @@ const OBJECTS_MAX: usize = 100_000;
 /// The working sets of one writer.
 #[derive(Debug, Default)]
 pub(crate) struct WorkingSets {
-    kept: HashMap<ScopeId, (i64, Ledger)>,
+    kept: HashMap<ScopeId, (Head, Ledger)>,
     objects: usize,
 }
 
 impl WorkingSets {
-    /// Hands out the working set of a scope, if it is that of the head.
+    /// Hands out the working set of a scope, if it is that of the head, whose lock the caller holds.
     pub(crate) fn take(&mut self, head: &Head) -> Option<Ledger> {
-        let (revision, ledger) = self.kept.remove(&head.scope)?;
-        self.objects = self.objects.saturating_sub(ledger.objects());
-        (revision == head.revision || seeded(Bug::TrustStaleWorkingSet)).then_some(ledger)
+        let (kept_at, ledger) = self.take_unfenced(head.scope)?;
+        (kept_at.revision == head.revision || seeded(Bug::TrustStaleWorkingSet)).then_some(ledger)
     }
 
-    /// Keeps the working set of a scope as of a revision. It counts once that revision is committed: on any
-    /// failure the caller must [`WorkingSets::clear`].
-    pub(crate) fn keep(&mut self, scope: ScopeId, revision: i64, mut ledger: Ledger) {
+    /// Hands out the working set of a scope with the head at which it was kept. Whoever writes on it must make
+    /// sure that the head is still there.
+    pub(crate) fn take_unfenced(&mut self, scope: ScopeId) -> Option<(Head, Ledger)> {
+        let (kept_at, ledger) = self.kept.remove(&scope)?;
+        self.objects = self.objects.saturating_sub(ledger.objects());
+        Some((kept_at, ledger))
+    }
+
+    /// Keeps the working set of a scope as of its head. It counts once that head is committed: on any failure
+    /// the caller must [`WorkingSets::clear`].
+    pub(crate) fn keep(&mut self, head: Head, mut ledger: Ledger) {
         ledger.reversible.clear();
         if LEDGERS_MAX <= self.kept.len() || OBJECTS_MAX < self.objects + ledger.objects() {
             self.clear();
         }
         if ledger.objects() <= OBJECTS_MAX {
             self.objects += ledger.objects();
-            self.kept.insert(scope, (revision, ledger));
+            self.kept.insert(head.scope, (head, ledger));
         }
     }
 

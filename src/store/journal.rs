@@ -1,6 +1,7 @@
-//! The journal: heads and events. Whoever writes to a scope locks its head first, see [`append`].
+//! The journal: heads and events. Whoever writes to a scope locks its head first, or fences
+//! what it writes by the head's revision.
 
-mod append;
+mod new;
 mod packed;
 
 use bytes::Bytes;
@@ -11,11 +12,13 @@ use uuid::Uuid;
 
 use crate::domain::ids::ScopeId;
 use crate::error::Error;
+use crate::seeded::{Bug, seeded};
 use crate::store::failed;
 
 use packed::{RowIds, unpack};
 
-pub use append::{NewEvent, append, insert_head, lock_heads};
+pub(in crate::store) use new::packed;
+pub use new::{NewEvent, insert_head, lock_heads};
 
 /// What kind of message an event's payload is. The numbers are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -228,7 +231,7 @@ pub async fn list_events(
     after: i64,
     limit: i64,
 ) -> Result<Vec<Event>, Error> {
-    let rows: Vec<EventRow> = sqlx::query_as(
+    let mut rows: Vec<EventRow> = sqlx::query_as(
         "-- journal.list_events
          SELECT scope_id, revision, kind, recorded_at, request_id, payload, leaf_hash FROM journal
           WHERE scope_id = $1 AND revision > $2 ORDER BY revision LIMIT $3",
@@ -239,6 +242,9 @@ pub async fn list_events(
     .fetch_all(conn)
     .await
     .map_err(failed)?;
+    if seeded(Bug::IdOrderedFeed) {
+        rows.sort_by_key(|row| row.request_id);
+    }
     rows.into_iter().map(Event::try_from).collect()
 }
 

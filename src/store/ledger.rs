@@ -1,16 +1,18 @@
 //! Loading the working set of a ledger, and writing what entries changed. Both run under the lock of the
 //! program's head, so nothing else needs a lock.
 
+mod book;
 mod load;
 mod write;
 
 use std::collections::BTreeSet;
 
-use crate::domain::ids::{AllocationId, EntryId, ObligationId, PeriodId, ProgramId, ReservationId};
+use crate::domain::ids::{AllocationId, EntryId, ObligationId, PeriodId, ReservationId};
 use crate::domain::ledger::Ledger;
 
+pub use book::{Booking, book};
 pub use load::{list_reversals, load_ledger, load_whole_ledger};
-pub use write::write_ledgers;
+pub use write::write_structure;
 
 /// What the commands at hand name, and so what the working set must hold.
 #[derive(Debug, Clone, Default)]
@@ -58,17 +60,6 @@ impl Wanted {
             && self.reservations.is_empty()
             && self.obligations.is_empty()
     }
-}
-
-/// A program's working set and what of it must be written.
-#[derive(Debug, Clone)]
-pub struct Changes {
-    /// The program.
-    pub program: ProgramId,
-    /// Its working set.
-    pub ledger: Ledger,
-    /// What changed.
-    pub dirty: Dirty,
 }
 
 /// What of a working set must be written.

@@ -10,8 +10,10 @@ use crate::store::{ACQUIRE_TIMEOUT, commit_failed, failed};
 
 /// Settings of a writer's session, beside those of every session. A writer reads by key only, a few rows
 /// or a few thousand. Without the other ways to go, the planner takes the index for a table that it believes
-/// to be empty just as for one of ten million rows.
-pub(super) const SETTINGS: [(&str, &str); 4] = [
+/// to be empty just as for one of ten million rows. So one plan serves them all, and need not be made anew for
+/// each batch.
+pub(super) const SETTINGS: [(&str, &str); 5] = [
+    ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
@@ -66,6 +68,25 @@ impl Line {
         let mut conn = in_time(self.options.connect()).await?.map_err(failed)?;
         in_time(execute(&mut conn, "BEGIN")).await?.map_err(failed)?;
         Ok(conn)
+    }
+
+    /// A connection for statements that are transactions by themselves. [`Line::keep`] it afterwards.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn idle(&mut self) -> Result<&mut PgConnection, Error> {
+        self.busy = None;
+        let conn = match self.idle.take() {
+            Some(kept) => kept,
+            None => in_time(self.options.connect()).await?.map_err(failed)?,
+        };
+        Ok(self.busy.insert(conn))
+    }
+
+    /// Keeps the connection of [`Line::idle`], on which every statement was answered. One that is not kept is
+    /// closed before the next use.
+    pub fn keep(&mut self) {
+        self.idle = self.busy.take();
     }
 
     /// Commits.

@@ -1,0 +1,91 @@
+//! Before the journal is written to: heads and their locks, and new events. `ledger/book.rs` writes them.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx as _;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::domain::ids::ScopeId;
+use crate::error::Error;
+use crate::seeded::{Bug, seeded};
+use crate::store::failed;
+use crate::store::journal::packed::{RowIds, pack};
+use crate::store::journal::{Answered, Event, EventKind, Head, HeadRow};
+
+/// An event to append, with the request that made it.
+#[derive(Debug, Clone)]
+pub struct NewEvent {
+    /// Its place in the scope.
+    pub revision: i64,
+    /// What the payload is.
+    pub kind: EventKind,
+    /// The encoded message.
+    pub payload: Bytes,
+    /// The id that makes a retry find it.
+    pub request: Uuid,
+    /// Of the typed request; none for entries, whose message holds all of it.
+    pub digest: Option<[u8; 16]>,
+}
+
+impl NewEvent {
+    /// The same as what a retry will find, once the head is there.
+    #[must_use]
+    pub fn answered(&self, head: &Head) -> Answered {
+        let event = Event {
+            revision: self.revision,
+            kind: self.kind,
+            recorded_at: head.recorded_at,
+            payload: self.payload.clone(),
+            leaf_hash: Vec::new(),
+        };
+        let digest = self.digest.map(Vec::from);
+        Answered { scope: head.scope, request: self.request, digest, event }
+    }
+}
+
+/// The payload of a new event as the table holds it.
+pub(in crate::store) fn packed(scope: Uuid, event: &NewEvent) -> Vec<u8> {
+    pack(&event.payload, RowIds { scope, request: event.request })
+}
+
+/// Makes the head of a new scope, if it is not there.
+///
+/// # Errors
+/// Fails when the database does.
+#[tracing::instrument(level = "debug", name = "db.journal.insert_head", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "journal.insert_head"))]
+pub async fn insert_head(conn: &mut PgConnection, scope: ScopeId, now: Timestamp) -> Result<(), Error> {
+    sqlx::query(
+        "-- journal.insert_head
+         INSERT INTO journal_head (scope_id, revision, recorded_at) VALUES ($1, 0, $2)
+         ON CONFLICT (scope_id) DO NOTHING",
+    )
+    .bind(scope.uuid())
+    .bind(now.to_sqlx())
+    .execute(conn)
+    .await
+    .map_err(failed)?;
+    Ok(())
+}
+
+/// Locks the heads of scopes in id order, so that two writers never wait for each other in a circle.
+/// Scopes that do not exist are missing from the answer.
+///
+/// # Errors
+/// Fails when the database does.
+#[tracing::instrument(level = "debug", name = "db.journal.lock_heads", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "journal.lock_heads"))]
+pub async fn lock_heads(conn: &mut PgConnection, scopes: &[Uuid]) -> Result<Vec<Head>, Error> {
+    if seeded(Bug::ForgetHeadLock) {
+        return crate::store::journal::find_heads(conn, scopes).await;
+    }
+    let rows: Vec<HeadRow> = sqlx::query_as(
+        "-- journal.lock_heads
+         SELECT scope_id, revision, recorded_at FROM journal_head
+          WHERE scope_id = ANY($1) ORDER BY scope_id FOR UPDATE",
+    )
+    .bind(scopes)
+    .fetch_all(conn)
+    .await
+    .map_err(failed)?;
+    Ok(rows.into_iter().map(Head::from).collect())
+}
