@@ -17,6 +17,7 @@ mod desk;
 mod documents;
 mod embedded;
 mod entry_lists;
+mod evidence;
 mod example;
 mod expect;
 mod faults;
