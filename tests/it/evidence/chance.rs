@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// SplitMix64: short, and good enough to choose amounts and moments.
+/// `SplitMix64`: short, and good enough to choose amounts and moments.
 #[derive(Debug, Clone)]
 pub(crate) struct Chance(u64);
 

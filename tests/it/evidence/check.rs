@@ -10,24 +10,9 @@ use std::time::Instant;
 
 use safelane::rpc::pb;
 
+use crate::evidence::finding::{Check, Finding};
 use crate::evidence::history::{Answer, Attempt, Refused};
 use crate::evidence::model::{Model, No, same_content};
-
-/// Enough to see what went wrong.
-const FINDINGS_MAX: usize = 12;
-
-/// What a run proved: nothing, or the findings.
-pub(crate) type Verdict = Result<(), String>;
-
-/// Turns findings into a verdict.
-pub(crate) fn conclude(mut findings: Vec<String>) -> Verdict {
-    let count = findings.len();
-    if count == 0 {
-        return Ok(());
-    }
-    findings.truncate(FINDINGS_MAX);
-    Err(format!("{count} findings:\n  {}", findings.join("\n  ")))
-}
 
 /// An entry of the journal and what the history knows of it.
 struct Booked<'a> {
@@ -44,23 +29,26 @@ pub(crate) fn check(
     journal: &[pb::PostEntryResponse],
     opening: &Model,
     base: i64,
-) -> Vec<String> {
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut booked: HashMap<&str, Booked<'_>> = HashMap::new();
     for (place, posted) in (base + 1..).zip(journal) {
         if posted.revision != place {
-            findings.push(format!("revision {place} of the journal is numbered {}", posted.revision));
+            findings.push(
+                Check::RevisionsHaveNoGap
+                    .broken(format!("revision {place} of the journal is numbered {}", posted.revision)),
+            );
         }
         let new = Booked { posted, invoked: None, acknowledged: None };
         if booked.insert(&content(posted).entry_id, new).is_some() {
-            findings.push(format!("entry {} is booked twice", content(posted).entry_id));
+            findings.push(Check::KeptOnce.broken(format!("entry {}", content(posted).entry_id)));
         }
     }
     for attempt in attempts {
         findings.extend(check_attempt(attempt, &mut booked));
     }
     for entry in booked.values().filter(|entry| entry.invoked.is_none()) {
-        findings.push(format!("revision {} is an entry that nobody posted", entry.posted.revision));
+        findings.push(Check::KeptWasPosted.broken(format!("revision {}", entry.posted.revision)));
     }
     findings.extend(check_refused_ids(attempts, &booked));
     findings.extend(check_order(&booked));
@@ -73,19 +61,23 @@ fn content(posted: &pb::PostEntryResponse) -> &pb::Entry {
 }
 
 /// An acknowledged entry is in the journal as acknowledged; nothing is a fault.
-fn check_attempt(attempt: &Attempt, booked: &mut HashMap<&str, Booked<'_>>) -> Option<String> {
+fn check_attempt(attempt: &Attempt, booked: &mut HashMap<&str, Booked<'_>>) -> Option<Finding> {
     let id = attempt.entry.entry_id.as_str();
     let found = booked.get_mut(id).filter(|found| same_content(content(found.posted), &attempt.entry));
     match (&attempt.answer, found) {
-        (Answer::Fault(told), _) => Some(format!("entry {id} was answered with a fault: {told}")),
-        (Answer::Accepted(_), None) => Some(format!("entry {id} was acknowledged and is not in the journal")),
+        (Answer::Fault(told), _) => Some(Check::NoFault.broken(format!("entry {id}: {told}"))),
+        (Answer::Accepted(answer), None) => {
+            Some(Check::AcknowledgedIsKept.broken(format!("entry {id}, revision {}", answer.revision)))
+        }
         (Answer::Accepted(answer), Some(found)) => {
             note(found, attempt);
             found.acknowledged =
                 Some(found.acknowledged.map_or(attempt.answered, |first| first.min(attempt.answered)));
             let (told, kept) = (answer.revision, found.posted.revision);
-            (answer != found.posted)
-                .then(|| format!("entry {id} was answered with revision {told}, and is kept at {kept}"))
+            (answer != found.posted).then(|| {
+                let told = format!("entry {id} was answered with revision {told}, and is kept at {kept}");
+                Check::AnswerIsWhatIsKept.broken(told)
+            })
         }
         (Answer::Refused(_) | Answer::Unknown(..), Some(found)) => {
             note(found, attempt);
@@ -100,18 +92,18 @@ fn note(found: &mut Booked<'_>, attempt: &Attempt) {
 }
 
 /// An entry of which every attempt was refused must not exist.
-fn check_refused_ids(attempts: &[Attempt], booked: &HashMap<&str, Booked<'_>>) -> Vec<String> {
+fn check_refused_ids(attempts: &[Attempt], booked: &HashMap<&str, Booked<'_>>) -> Vec<Finding> {
     let mut open: HashMap<&str, bool> = HashMap::new();
     for attempt in attempts {
         let refused = matches!(attempt.answer, Answer::Refused(_));
         *open.entry(&attempt.entry.entry_id).or_default() |= !refused;
     }
     let refused = open.iter().filter(|(id, open)| !**open && booked.contains_key(**id));
-    refused.map(|(id, _)| format!("entry {id} was refused and is in the journal")).collect()
+    refused.map(|(id, _)| Check::RefusedIsNotKept.broken(format!("entry {id}"))).collect()
 }
 
 /// Real time: what was answered before another began has the smaller revision.
-fn check_order(booked: &HashMap<&str, Booked<'_>>) -> Vec<String> {
+fn check_order(booked: &HashMap<&str, Booked<'_>>) -> Vec<Finding> {
     let mut in_order: Vec<&Booked<'_>> = booked.values().collect();
     in_order.sort_by_key(|entry| entry.posted.revision);
     let mut findings = Vec::new();
@@ -121,7 +113,8 @@ fn check_order(booked: &HashMap<&str, Booked<'_>>) -> Vec<String> {
             && acknowledged < invoked
         {
             let revision = entry.posted.revision;
-            findings.push(format!("revision {revision} was answered before {before} was asked for"));
+            let told = format!("revision {revision} was answered before {before} was asked for");
+            findings.push(Check::RealTimeOrder.broken(told));
         }
         latest = latest.max(entry.invoked.map(|invoked| (invoked, entry.posted.revision)));
     }
@@ -145,7 +138,7 @@ fn replay(
     booked: &HashMap<&str, Booked<'_>>,
     mut model: Model,
     base: i64,
-) -> Vec<String> {
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut waiting = windows(attempts, booked, base);
     waiting.sort_by_key(|window| std::cmp::Reverse(window.from));
@@ -167,16 +160,18 @@ fn replay(
 }
 
 /// Books an entry in the model and compares the balances.
-fn book(model: &mut Model, posted: &pb::PostEntryResponse) -> Vec<String> {
+fn book(model: &mut Model, posted: &pb::PostEntryResponse) -> Vec<Finding> {
     let (revision, entry) = (posted.revision, content(posted));
     if let Err(no) = model.book(entry) {
-        return vec![format!("revision {revision} should have been refused: {no:?}")];
+        return vec![Check::AcceptanceIsRight.broken(format!("revision {revision}, model: {no:?}"))];
     }
-    let told = posted.allocations.iter().filter_map(|told| {
+    let wrong = posted.allocations.iter().filter_map(|told| {
         let (told, wanted) = (told.buckets, model.buckets(&told.allocation_id));
-        (told != wanted).then(|| format!("revision {revision} tells {told:?}, the model has {wanted:?}"))
+        let broken =
+            || Check::BalancesAreRight.broken(format!("revision {revision}: {told:?}, model: {wanted:?}"));
+        (told != wanted).then(broken)
     });
-    told.collect()
+    wrong.collect()
 }
 
 /// Whether the model refuses in the same words in its present state.
@@ -190,11 +185,10 @@ fn explains(model: &Model, window: &mut Window<'_>) -> bool {
     explained
 }
 
-fn unexplained(window: &Window<'_>) -> String {
+fn unexplained(window: &Window<'_>) -> Finding {
     let (id, Window { refused, from, to, instead, .. }) = (&window.attempt.entry.entry_id, window);
-    format!(
-        "the refusal of {id} is right at no revision from {from} to {to}: {refused:?}, model: {instead:?}"
-    )
+    let told = format!("entry {id}, revisions {from} to {to}: {refused:?}, model: {instead:?}");
+    Check::RefusalIsRight.broken(told)
 }
 
 /// For each refusal: it was decided after everything that was answered before it began, and before everything

@@ -10,7 +10,7 @@ use tonic::Code;
 use tonic::transport::Channel;
 
 use crate::binary::DataDir;
-use crate::evidence::check::{Verdict, conclude};
+use crate::evidence::finding::{Check, Verdict, conclude};
 use crate::evidence::follower::{Sent, follow};
 use crate::evidence::history::{Answer, History};
 use crate::evidence::link::{Link, Weather};
@@ -110,10 +110,10 @@ fn only_unavailable(history: &History) -> Verdict {
             unavailable += 1;
             None
         }
-        Answer::Unknown(code, told) => Some(format!("{code:?}: {told}")),
+        Answer::Unknown(code, told) => Some(Check::ClientIsServed.broken(format!("{code:?}: {told}"))),
         _ => None,
     });
-    let other: Vec<String> = other.collect();
+    let other = other.collect();
     if unavailable == 0 {
         return Err("PostgreSQL was killed and no call noticed".to_owned());
     }

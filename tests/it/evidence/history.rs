@@ -10,8 +10,11 @@ use safelane::rpc::pb::post_entries_response::Outcome;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
+use crate::evidence::finding::{Check, Finding};
+
 /// How an attempt ended.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "most answers are the large one")]
 pub(crate) enum Answer {
     Accepted(pb::PostEntryResponse),
     /// The service says no, and has written nothing for this attempt.
@@ -56,8 +59,18 @@ impl Answer {
         let reason = info.reason.strip_prefix("ERROR_REASON_").unwrap_or(&info.reason).to_owned();
         match status.code() {
             Unavailable | DeadlineExceeded | Aborted | Cancelled => Self::Unknown(status.code(), reason),
-            Internal => Self::Fault(format!("{status:?}")),
+            Internal => Self::Fault(format!("{}: {}", status.message(), reason)),
             _ => Self::Refused(Refused { reason, facts: info.metadata.clone() }),
+        }
+    }
+
+    /// In a few words, for a finding.
+    pub(crate) fn told(&self) -> String {
+        match self {
+            Self::Accepted(posted) => format!("accepted at revision {}", posted.revision),
+            Self::Refused(refused) => format!("refused: {}", refused.reason),
+            Self::Unknown(code, told) => format!("unknown: {code:?}, {told}"),
+            Self::Fault(told) => format!("a fault: {told}"),
         }
     }
 
@@ -107,8 +120,9 @@ impl History {
         self.0.lock().expect("no panic").attempts.clone()
     }
 
-    pub(crate) fn complaints(&self) -> Vec<String> {
-        self.0.lock().expect("no panic").complaints.clone()
+    pub(crate) fn complaints(&self) -> Vec<Finding> {
+        let complaints = self.0.lock().expect("no panic").complaints.clone();
+        complaints.into_iter().map(|told| Check::ClientIsServed.broken(told)).collect()
     }
 
     /// How many attempts were accepted, refused, and left open.

@@ -29,6 +29,10 @@ impl Size {
     /// For a test that always runs: a second or two.
     pub(crate) const QUICK: Self =
         Self { callers: 6, streamers: 2, entries: 30, lasting: Duration::from_millis(800) };
+    /// For a run that is expected to find something soon.
+    #[cfg(debug_assertions)]
+    pub(crate) const SMALL: Self =
+        Self { callers: 6, streamers: 2, entries: 12, lasting: Duration::from_millis(200) };
 }
 
 /// Clerks at work.

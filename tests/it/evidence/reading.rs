@@ -11,13 +11,14 @@ use tokio::sync::watch;
 use tonic::Status;
 use tonic::transport::Channel;
 
-use crate::evidence::check::{Verdict, check, conclude};
+use crate::evidence::check::check;
+use crate::evidence::finding::{Check, Finding, Verdict, conclude};
 use crate::evidence::follower::{Sent, follow};
 use crate::evidence::history::History;
 use crate::evidence::rig::Rig;
 
 /// Longer than any reading should take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// A page that is small beside the journal of a run, so that there are several.
 const SMALL_PAGE: i32 = 40;
 
@@ -34,42 +35,45 @@ pub(crate) async fn examine(rig: &Rig, history: &History, tested: &[Channel]) ->
     let audited = audit::audit_everything(&store).await;
     store.close().await;
     match audited {
-        Ok(found) => findings.extend(found.iter().map(|finding| format!("the audit found {finding:?}"))),
-        Err(error) => findings.push(format!("the audit fails: {error}")),
+        Ok(found) => findings.extend(found.iter().map(|row| Check::LedgerHolds.broken(format!("{row:?}")))),
+        Err(error) => findings.push(Check::LedgerHolds.broken(error.to_string())),
     }
     conclude(findings)
 }
 
 /// What one service tells of the journal.
-async fn compare(rig: &Rig, channel: &Channel, journal: &[pb::PostEntryResponse]) -> Vec<String> {
+async fn compare(rig: &Rig, channel: &Channel, journal: &[pb::PostEntryResponse]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let funding = FundingServiceClient::new(channel.clone());
     let program = &rig.desk.program_id;
     match read_journal(funding.clone(), program, rig.base, SMALL_PAGE).await {
-        Ok(listed) => findings.extend(differs("ListEntries", &listed, journal)),
-        Err(told) => findings.push(told),
+        Ok(listed) => findings.extend(differs(Check::ListTellsTheJournal, &listed, journal)),
+        Err(told) => findings.push(Check::ListTellsTheJournal.broken(told)),
     }
     let head = rig.base + i64::try_from(journal.len()).expect("a length");
     let (_, head) = watch::channel(Some(head));
     match follow(channel.clone(), program.clone(), rig.base, head).await {
         Ok(sent) => findings.extend(check_stream(&sent, journal)),
-        Err(told) => findings.push(told),
+        Err(told) => findings.push(Check::StreamTellsTheJournal.broken(told)),
     }
-    findings.extend(verify(funding, program).await.err());
+    findings.extend(verify(funding, program).await.err().map(|told| Check::LedgerHolds.broken(told)));
     findings
 }
 
-fn differs(who: &str, told: &[pb::PostEntryResponse], journal: &[pb::PostEntryResponse]) -> Option<String> {
-    let revisions =
-        |all: &[pb::PostEntryResponse]| all.iter().map(|posted| posted.revision).collect::<Vec<_>>();
-    (told != journal).then(|| {
-        let (told, kept) = (revisions(told), revisions(journal));
-        let first = told.iter().zip(&kept).find(|(told, kept)| told != kept);
-        format!(
-            "{who} tells {} entries, the journal has {}; the first that differ: {first:?}",
-            told.len(),
-            kept.len()
-        )
+/// What is told may be longer than the journal that was read before: work of callers that are gone goes on.
+fn differs(
+    check: Check,
+    told: &[pb::PostEntryResponse],
+    journal: &[pb::PostEntryResponse],
+) -> Option<Finding> {
+    let head = journal.last().map_or(0, |last| last.revision);
+    let told: Vec<&pb::PostEntryResponse> = told.iter().filter(|told| told.revision <= head).collect();
+    let same = told.len() == journal.len() && told.iter().zip(journal).all(|(told, kept)| *told == kept);
+    let first = told.iter().zip(journal).find(|(told, kept)| *told != kept);
+    let first = first.map(|(told, kept)| (told.revision, kept.revision));
+    (!same).then(|| {
+        let (told, kept) = (told.len(), journal.len());
+        check.broken(format!("{told} entries of {kept}; told and kept first differ at {first:?}"))
     })
 }
 
@@ -124,13 +128,15 @@ async fn verify(mut funding: FundingServiceClient<Channel>, program: &str) -> Ve
 }
 
 /// The stream tells the journal, in order, each entry once, and the chain has no break.
-pub(crate) fn check_stream(sent: &[Sent], journal: &[pb::PostEntryResponse]) -> Vec<String> {
+pub(crate) fn check_stream(sent: &[Sent], journal: &[pb::PostEntryResponse]) -> Vec<Finding> {
     let told: Vec<pb::PostEntryResponse> = sent.iter().map(|sent| sent.posted.clone()).collect();
-    let mut findings: Vec<String> = differs("the stream", &told, journal).into_iter().collect();
+    let mut findings: Vec<Finding> =
+        differs(Check::StreamTellsTheJournal, &told, journal).into_iter().collect();
     for pair in sent.windows(2) {
         if pair[1].previous != pair[0].posted.revision {
             let (at, previous, before) = (pair[1].posted.revision, pair[1].previous, pair[0].posted.revision);
-            findings.push(format!("the stream says at {at} that {previous} came before, and sent {before}"));
+            let told = format!("at {at} it says that {previous} came before, and it sent {before}");
+            findings.push(Check::StreamTellsTheJournal.broken(told));
         }
     }
     findings

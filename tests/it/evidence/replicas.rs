@@ -1,6 +1,6 @@
 //! Two services on one database, and clerks who choose one at each attempt.
 
-use crate::evidence::check::Verdict;
+use crate::evidence::finding::Verdict;
 use crate::evidence::history::History;
 use crate::evidence::link::lazily;
 use crate::evidence::load::{Size, Work};

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::evidence::check::Verdict;
 use crate::evidence::load::Size;
+use crate::evidence::scenario::Scenario;
 
 /// The seed of a short run. Always the same, so that what fails for one fails for all.
 const SEED: u64 = 1_998;
@@ -21,20 +21,20 @@ fn seconds() -> Option<Duration> {
 }
 
 /// How much work one round is.
-pub(crate) fn size() -> Size {
+fn size() -> Size {
     match seconds() {
         None => Size::QUICK,
         Some(seconds) => Size { callers: 12, streamers: 4, lasting: seconds.min(ROUND_MAX), ..Size::QUICK },
     }
 }
 
-/// Runs one round, or rounds with one seed after another until the time is over.
-pub(crate) async fn run(name: &str, mut round: impl AsyncFnMut(u64) -> Verdict) {
+/// Runs a scenario once, or with one seed after another until the time is over. It must find nothing.
+pub(crate) async fn holds(scenario: Scenario) {
     let (start, mut seed) = (Instant::now(), setting("SAFELANE_TORTURE_SEED").unwrap_or(SEED));
     loop {
-        println!("{name}: seed {seed}, {} s so far", start.elapsed().as_secs());
-        if let Err(findings) = round(seed).await {
-            panic!("{name} with seed {seed}: {findings}");
+        println!("{scenario:?}: seed {seed}, {} s so far", start.elapsed().as_secs());
+        if let Err(findings) = scenario.run(seed, size(), None).await {
+            panic!("{scenario:?} with seed {seed}: {findings}");
         }
         if seconds().is_none_or(|seconds| seconds <= start.elapsed()) {
             return;
