@@ -20,6 +20,9 @@ PYTHON ?= python3
 # More arguments for `make run` (of safelane demo), `make test` (of cargo test) and `make bench` (of the
 # benchmark).
 ARGS   ?=
+# How long each run of `make torture` goes on, and the first seed; the runs print theirs, to be given here again.
+SAFELANE_TORTURE_SECONDS ?= 60
+SAFELANE_TORTURE_SEED    ?= $(shell date +%s)
 
 # Where the demo's private database is, as src/cli/database.rs says.
 ifeq ($(shell id -u),0)
@@ -46,7 +49,7 @@ MANIFESTS := $(filter-out %/kustomization.yaml,$(wildcard deploy/kubernetes/*.ya
 # Cargo uses all cores by itself, and mixed output helps nobody.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup run test bench check fmt lint doc proto deploy-check deny clean-data
+.PHONY: help setup run test bench torture check fmt lint doc proto deploy-check deny clean-data
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +65,10 @@ test: setup $(CLIENT) ## Run all tests; more arguments with ARGS="..."
 
 bench: setup ## Measure posting against pgbench, about 25 minutes; ARGS=--quick takes one
 	$(CARGO) bench --locked --bench posting -- $(ARGS)
+
+torture: setup ## Crash and race tests for long: SAFELANE_TORTURE_SECONDS=60 each, SAFELANE_TORTURE_SEED=N
+	SAFELANE_TORTURE_SECONDS=$(SAFELANE_TORTURE_SECONDS) SAFELANE_TORTURE_SEED=$(SAFELANE_TORTURE_SEED) \
+		$(CARGO) test --locked --test it evidence -- --nocapture --test-threads 1 $(ARGS)
 
 check: fmt lint doc proto deploy-check test ## Run everything that CI checks
 
