@@ -19,7 +19,7 @@ use crate::evidence::reading::examine;
 use crate::evidence::rig::{Rig, let_go};
 
 /// Calls, over connections that each carry a hundred at a time. More than the queue takes, which is about 4,096.
-const CALLS: usize = 9_000;
+const CALLS: usize = 7_000;
 const CALLS_A_CONNECTION: usize = 100;
 /// A refusal costs no work, so it comes at once. A call beside it that is refused by a queue of thousands must
 /// not wait for it; this is slack for a busy machine.
@@ -32,7 +32,7 @@ const RECOVERED_WITHIN: Duration = Duration::from_mins(1);
 /// held. Far more than a debug build on a busy machine needs to take the calls in; a run that is to notice that
 /// no call is ever refused need not wait as long.
 pub(crate) fn patience(bug: Option<Bug>) -> Duration {
-    Duration::from_secs(if bug.is_some() { 6 } else { 60 })
+    Duration::from_secs(if bug.is_some() { 5 } else { 60 })
 }
 
 /// Sends calls while nothing can proceed, until some are refused; then lets go and posts.

@@ -16,7 +16,7 @@ use crate::evidence::rig::Rig;
 
 /// Clerks who drop calls, and the calls that each makes at least.
 const CALLERS: u64 = 12;
-const CALLED: u64 = 60;
+const CALLED: u64 = 40;
 /// One in so many calls is not dropped but sent until it is answered, so that calls meet each other in every state
 /// and the queue does not only grow.
 const ANSWERED_ONE_IN: u64 = 6;
