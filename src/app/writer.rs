@@ -108,13 +108,17 @@ impl Writer {
     #[must_use]
     pub fn start(store: &Store, clock: &Arc<dyn Clock>, codec: EventCodec, feed: &Feed) -> Self {
         let (stop, loops) = (CancellationToken::new(), TaskTracker::new());
+        let bounds = if seeded(Bug::QueueWithoutBounds) {
+            (Semaphore::MAX_PERMITS, Semaphore::MAX_PERMITS)
+        } else {
+            (QUEUE_ENTRIES_MAX, QUEUE_BYTES_MAX)
+        };
         let queue = |_| {
             let (groups, waiting) = mpsc::unbounded_channel();
             let shard = Shard::new(store.line(), Arc::clone(clock), codec, feed.clone());
             loops.spawn(shard.write_all(waiting, stop.clone()));
-            let bounds =
-                (Arc::new(Semaphore::new(QUEUE_ENTRIES_MAX)), Arc::new(Semaphore::new(QUEUE_BYTES_MAX)));
-            Queue { groups, entries: bounds.0, bytes: bounds.1 }
+            let (entries, bytes) = (Semaphore::new(bounds.0), Semaphore::new(bounds.1));
+            Queue { groups, entries: Arc::new(entries), bytes: Arc::new(bytes) }
         };
         Self { queues: (0..SHARDS).map(queue).collect(), stop, loops }
     }
@@ -187,8 +191,7 @@ impl Queue {
     }
 
     fn try_room(&self, submissions: &[Submission]) -> Option<Room> {
-        let (entries, bytes) =
-            if seeded(Bug::QueueWithoutBounds) { (0, 0) } else { Self::needed(submissions) };
+        let (entries, bytes) = Self::needed(submissions);
         let entries = Arc::clone(&self.entries).try_acquire_many_owned(entries).ok()?;
         let bytes = Arc::clone(&self.bytes).try_acquire_many_owned(bytes).ok()?;
         Some(Room { _entries: entries, _bytes: bytes })

@@ -55,6 +55,11 @@ async fn a_commit_whose_answer_is_lost_is_unknown_and_a_retry_tells() {
 }
 
 #[tokio::test]
+async fn a_booking_whose_answer_is_lost_is_found_again_by_the_service() {
+    holds(Scenario::CutBookings).await;
+}
+
+#[tokio::test]
 async fn commits_that_are_cut_under_load_lose_and_double_nothing() {
     holds(Scenario::CutCommitsUnderLoad).await;
 }

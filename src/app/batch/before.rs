@@ -26,7 +26,7 @@ impl Before {
         sent: impl Iterator<Item = &Submission>,
     ) -> Result<(), Error> {
         let requests: Vec<Uuid> = sent.map(|sent| sent.command.request()).collect();
-        if requests.is_empty() {
+        if requests.is_empty() || seeded(Bug::SkipReplayCheck) {
             return Ok(());
         }
         for known in find_answered(conn, &requests).await? {

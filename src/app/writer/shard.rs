@@ -195,9 +195,14 @@ impl Shard {
 
 /// Bugs that are in the locked way.
 fn seeded_in_the_locked_way() -> bool {
-    [Bug::AcknowledgeBeforeCommit, Bug::ForgetHeadLock, Bug::TrustStaleWorkingSet, Bug::SkipReplayCheck]
-        .into_iter()
-        .any(seeded)
+    let bugs = [
+        Bug::AcknowledgeBeforeCommit,
+        Bug::ForgetHeadLock,
+        Bug::KeepWorkingSetAfterFailure,
+        Bug::SkipReplayCheck,
+        Bug::TrustStaleWorkingSet,
+    ];
+    bugs.into_iter().any(seeded)
 }
 
 /// The first group and what else waits, up to the limit.

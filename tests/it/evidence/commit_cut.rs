@@ -1,4 +1,5 @@
-//! The connection to PostgreSQL is cut around COMMIT: the outcome is unknown, and a retry by id tells it.
+//! The connection to PostgreSQL is cut around a commit. Around COMMIT the outcome is unknown, and a retry by id
+//! tells it. Around a booking that is a transaction by itself the service finds out and answers.
 
 use safelane::rpc::pb;
 use safelane::rpc::pb::entry::Action;
@@ -36,10 +37,15 @@ pub(crate) async fn cut_one_commit(rig: &mut Rig) -> Verdict {
                 // What a service keeps in memory is there before the cut.
                 here.settle(&expense(rig, amount)).await;
                 let lost = expense(rig, 10 * amount);
+                let bookings = proxy.cut_bookings();
                 proxy.cut_next(fate);
                 let told = here.attempt(&lost).await;
-                if !matches!(&told, Answer::Unknown(Code::Unavailable, reason) if reason == "OUTCOME_UNKNOWN")
-                {
+                let as_it_must = if bookings < proxy.cut_bookings() {
+                    matches!(told, Answer::Accepted(_))
+                } else {
+                    matches!(&told, Answer::Unknown(Code::Unavailable, reason) if reason == "OUTCOME_UNKNOWN")
+                };
+                if !as_it_must {
                     history.complain(format!("a commit was cut, {fate:?}, and the call was {}", told.told()));
                 }
                 for _ in 0..others {
@@ -51,6 +57,33 @@ pub(crate) async fn cut_one_commit(rig: &mut Rig) -> Verdict {
         }
     }
     examine(rig, &history, &[cut, whole]).await
+}
+
+/// Only bookings are cut, on the only replica: the service answers each call as if nothing had happened.
+pub(crate) async fn cut_bookings(rig: &mut Rig) -> Verdict {
+    let proxy = DatabaseProxy::start(&rig.world.database.options, rig.chance.fork()).await;
+    let behind = rig.service_at(&proxy.url).await;
+    let doors = [lazily(behind.address)];
+    let history = History::default();
+    let mut clerk = Clerk::new(&rig.desk, rig.chance.fork(), &history, &doors);
+    for round in 0..ROUNDS {
+        for fate in [Cut::BeforeCommit, Cut::AfterCommit] {
+            // The first one reads the working set, and after a cut the writer looks for replays once more.
+            for _ in 0..3 {
+                clerk.settle(&expense(rig, 1 + round)).await;
+            }
+            let before = proxy.cut_bookings();
+            proxy.cut_next(fate);
+            let told = clerk.attempt(&expense(rig, 100 + round)).await;
+            if !matches!(told, Answer::Accepted(_)) {
+                history.complain(format!("a booking was cut, {fate:?}, and the call was {}", told.told()));
+            }
+            if proxy.cut_bookings() != before + 1 {
+                return Err(format!("no booking was cut in round {round}, so nothing is shown"));
+            }
+        }
+    }
+    examine(rig, &history, &doors).await
 }
 
 /// Many commits are cut under load, before and after as it comes.

@@ -43,7 +43,10 @@ impl Answer {
     /// An answer in a stream. None when the message holds no outcome.
     pub(crate) fn of_streamed(outcome: Option<Outcome>) -> Self {
         match outcome {
-            Some(Outcome::Accepted(accepted)) => Self::Accepted(accepted),
+            Some(Outcome::Accepted(accepted)) => match accepted.read() {
+                Ok(accepted) => Self::Accepted(accepted),
+                Err(told) => Self::Fault(format!("an accepted entry that cannot be read: {told}")),
+            },
             Some(Outcome::Refused(refused)) => Self::of_status(&as_status(&refused)),
             None => Self::Fault("an answer without an outcome".to_owned()),
         }

@@ -1,5 +1,6 @@
-//! A proxy between a service and PostgreSQL that knows enough of the protocol to act on a COMMIT: it cuts the
-//! connection before COMMIT arrives, or after PostgreSQL has answered it but before the service hears so.
+//! A proxy between a service and PostgreSQL that knows enough of the protocol to act on a commit: it cuts the
+//! connection before the commit arrives, or after PostgreSQL has answered it but before the service hears so.
+//! A commit is COMMIT, or the booking statement outside a transaction, which is one by itself.
 
 use std::collections::VecDeque;
 use std::io;
@@ -18,7 +19,7 @@ use crate::evidence::chance::Chance;
 /// Where the connection of a writing transaction is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cut {
-    /// The COMMIT never arrives: nothing is written.
+    /// The commit never arrives: nothing is written.
     BeforeCommit,
     /// All is written, and nobody is told.
     AfterCommit,
@@ -40,7 +41,8 @@ struct Plan {
     /// One in so many of the other commits is cut as well; 0 for none.
     cut_one_in: AtomicU64,
     delay_micros_max: AtomicU64,
-    cut: AtomicUsize,
+    cut_commits: AtomicUsize,
+    cut_bookings: AtomicUsize,
 }
 
 trait Both: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -79,9 +81,14 @@ impl DatabaseProxy {
         self.plan.delay_micros_max.store(micros, Ordering::Relaxed);
     }
 
-    /// How many commits were cut.
+    /// How many commits were cut, of both kinds.
     pub(crate) fn cut(&self) -> usize {
-        self.plan.cut.load(Ordering::Relaxed)
+        self.plan.cut_commits.load(Ordering::Relaxed) + self.cut_bookings()
+    }
+
+    /// How many bookings that were transactions by themselves were cut.
+    pub(crate) fn cut_bookings(&self) -> usize {
+        self.plan.cut_bookings.load(Ordering::Relaxed)
     }
 }
 
@@ -106,14 +113,14 @@ fn socket(database: &PgConnectOptions) -> Option<PathBuf> {
 }
 
 impl Plan {
-    fn fate(&self, chance: &mut Chance) -> Option<Cut> {
+    fn fate(&self, chance: &mut Chance, count: &AtomicUsize) -> Option<Cut> {
         let many = self.cut_one_in.load(Ordering::Relaxed);
         let chosen = self.next.lock().expect("no panic").pop_front();
         let fate = chosen.or_else(|| {
             let cut = many != 0 && chance.one_in(many);
             cut.then(|| if chance.one_in(2) { Cut::BeforeCommit } else { Cut::AfterCommit })
         });
-        self.cut.fetch_add(usize::from(fate.is_some()), Ordering::Relaxed);
+        count.fetch_add(usize::from(fate.is_some()), Ordering::Relaxed);
         fate
     }
 }
@@ -144,24 +151,62 @@ async fn requests(
     // The first message has no type.
     let startup = read_body(&mut from, Vec::new()).await?;
     to.write_all(&startup).await?;
-    let mut may_write = false;
+    let mut session = Session::default();
     loop {
         let message = read_message(&mut from).await?;
-        let statement = statement(&message);
-        if statement.starts_with("BEGIN") {
-            may_write = !statement.contains("READ ONLY");
-        }
-        if statement.starts_with("COMMIT") && may_write {
-            match plan.fate(&mut chance) {
-                Some(Cut::BeforeCommit) => return Ok(()),
-                Some(Cut::AfterCommit) => silenced.store(true, Ordering::SeqCst),
-                None => {}
-            }
+        let count = match session.heard(&message) {
+            Some(Ends::Transaction) => Some(&plan.cut_commits),
+            Some(Ends::Booking) => Some(&plan.cut_bookings),
+            None => None,
+        };
+        match count.and_then(|count| plan.fate(&mut chance, count)) {
+            Some(Cut::BeforeCommit) => return Ok(()),
+            Some(Cut::AfterCommit) => silenced.store(true, Ordering::SeqCst),
+            None => {}
         }
         if matches!(message[0], b'Q' | b'S') {
             chance.pause(plan.delay_micros_max.load(Ordering::Relaxed)).await;
         }
         to.write_all(&message).await?;
+    }
+}
+
+/// What a message of the service commits.
+enum Ends {
+    Transaction,
+    Booking,
+}
+
+/// What the service has said before on a connection.
+#[derive(Default)]
+struct Session {
+    in_transaction: bool,
+    may_write: bool,
+    /// The name under which the booking statement is prepared.
+    booking: Option<Vec<u8>>,
+}
+
+impl Session {
+    fn heard(&mut self, message: &[u8]) -> Option<Ends> {
+        let said = statement(message);
+        if said.starts_with("BEGIN") {
+            (self.in_transaction, self.may_write) = (true, !said.contains("READ ONLY"));
+        }
+        if said.starts_with("COMMIT") || said.starts_with("ROLLBACK") {
+            self.in_transaction = false;
+        }
+        match message {
+            [b'P', _, _, _, _, rest @ ..] if said.starts_with("-- LEDGER.BOOK\n") => {
+                self.booking = rest.split(|byte| *byte == 0).next().map(<[u8]>::to_vec);
+                None
+            }
+            // A portal's name, and then the statement's.
+            [b'B', _, _, _, _, rest @ ..] if !self.in_transaction => {
+                let bound = rest.split(|byte| *byte == 0).nth(1);
+                (bound.is_some() && bound == self.booking.as_deref()).then_some(Ends::Booking)
+            }
+            _ => (said.starts_with("COMMIT") && self.may_write).then_some(Ends::Transaction),
+        }
     }
 }
 

@@ -165,7 +165,8 @@ async fn accepted(answers: &mut Answers, entry: &pb::Entry, history: &History) -
         Ok(Ok(Some(pb::PostEntriesResponse { outcome: Some(Outcome::Accepted(posted)), entry_id })))
             if entry_id == entry.entry_id =>
         {
-            history.record(entry.clone(), invoked, Answer::Accepted(posted));
+            let outcome = Some(Outcome::Accepted(posted));
+            history.record(entry.clone(), invoked, Answer::of_streamed(outcome));
             Ok(())
         }
         other => Err(format!("entry {} was told {other:?}", entry.entry_id)),
