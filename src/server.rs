@@ -14,6 +14,7 @@ pub mod limits;
 pub mod malformed;
 pub mod observe;
 pub mod panic;
+mod passes;
 mod preface;
 pub mod token;
 mod trailers;

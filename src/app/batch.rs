@@ -3,10 +3,11 @@
 //! **Locked** ([`write_locked`]): lock the heads, find replays, load, apply in order, write, commit. It serves
 //! every batch.
 //!
-//! **Fenced** ([`write_fenced`]): when the batch is of one scope whose working set the writer remembers, and
-//! only moves money, it is applied to that set at once, and written by one statement that is its own
-//! transaction: the statement writes nothing unless the head is still where the working set was made. That
-//! is one round trip instead of five. Whatever stands in the way, the batch is then written locked.
+//! **Fenced** (`fenced.rs`): when the batch is of one scope whose working set the writer remembers, and only
+//! moves money, it is applied to that set while the batch before is still being written, and then written by
+//! one statement that is its own transaction: the statement writes nothing unless the head is still where the
+//! working set was made. That is one round trip instead of five, and the database never waits for the rules.
+//! Whatever stands in the way, the batch is then written locked.
 //!
 //! In both, every command is accepted or refused alone, and a command whose request was answered before gets
 //! that answer. Replays are rare, so the journal is asked for them only afterwards, and only about what was
@@ -14,6 +15,7 @@
 //! again with looking first.
 
 mod before;
+mod fenced;
 mod scope;
 mod wanted;
 
@@ -23,21 +25,20 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::app::codec::EventCodec;
-use crate::app::command::Command;
 use crate::app::working_sets::WorkingSets;
 use crate::app::writer::{Outcomes, Submission, Written};
-use crate::domain::entry::{Action, PostedEntry};
+use crate::domain::entry::PostedEntry;
 use crate::domain::ids::{AllocationId, ScopeId};
 use crate::domain::kind::Kind;
 use crate::domain::ledger::{Effect, Ledger};
 use crate::error::Error;
 use crate::store::Connection;
-use crate::store::journal::{find_heads, insert_head, lock_heads};
-use crate::store::ledger::book;
+use crate::store::journal::{insert_head, lock_heads};
 
 use before::Before;
 use scope::Batch;
 
+pub(crate) use fenced::{Departed, Filling};
 pub(crate) use wanted::load_for;
 
 /// How a transaction is run.
@@ -97,71 +98,14 @@ pub(crate) async fn write_locked(
     }
     let mut outcomes: Outcomes = outcomes.into_iter().zip(submissions).map(settle).collect();
     if !terms.look_first {
-        before.answer_refused(conn, terms.codec, submissions, &mut outcomes).await?;
+        before.answer_refused(&mut *conn, terms.codec, submissions.iter(), &mut outcomes).await?;
     }
-    for batch in &batches {
-        batch.write(&mut *conn).await?;
+    let mut reached = Vec::with_capacity(batches.len());
+    for batch in &mut batches {
+        reached.extend(batch.write(&mut *conn).await?);
     }
-    let reached = batches.iter().filter_map(Batch::reached).collect();
     batches.into_iter().for_each(|batch| batch.keep(sets));
     Ok(Done { outcomes, reached, replays: before.found() })
-}
-
-/// What became of a batch that was to be written by one statement.
-pub(crate) enum Fenced {
-    /// It is written and committed.
-    Done(Done),
-    /// The head has moved: another replica wrote. Nothing was written.
-    Moved,
-    /// It is not such a batch.
-    NotOne,
-}
-
-/// Runs the commands by one statement, if they are such.
-///
-/// # Errors
-/// When the database fails. What it failed at may have been done.
-pub(crate) async fn write_fenced(
-    conn: &mut Connection,
-    sets: &mut WorkingSets,
-    terms: Terms,
-    submissions: &[Submission],
-) -> Result<Fenced, Error> {
-    let Some(scope) = only_scope(submissions) else { return Ok(Fenced::NotOne) };
-    let Some((head, ledger)) = sets.take_unfenced(scope) else { return Ok(Fenced::NotOne) };
-    let (part, mut before) = (submissions.iter().collect::<Vec<_>>(), Before::default());
-    let mut batch = Batch::begin(&mut *conn, terms, head, Some(ledger), &before, &part).await?;
-    let mut outcomes = Vec::with_capacity(part.len());
-    for submission in part {
-        outcomes.push(batch.step(&mut *conn, &before, submission).await?);
-    }
-    before.answer_refused(&mut *conn, terms.codec, submissions, &mut outcomes).await?;
-    let reached = batch.reached();
-    let holds = if reached.is_some() {
-        book(conn, &batch.booking()).await?
-    } else {
-        // Refusals, too, are only right where the working set was made.
-        let heads = find_heads(conn, &[scope.uuid()]).await?;
-        heads.iter().any(|now| now.revision == head.revision)
-    };
-    if !holds {
-        return Ok(Fenced::Moved);
-    }
-    batch.keep(sets);
-    Ok(Fenced::Done(Done { outcomes, reached: reached.into_iter().collect(), replays: before.found() }))
-}
-
-/// The one scope of entries that change nothing but balances, reservations and obligations.
-fn only_scope(submissions: &[Submission]) -> Option<ScopeId> {
-    let scope = submissions.first()?.command.scope();
-    let fits = |sent: &Submission| match &sent.command {
-        Command::PostEntry(entry) => {
-            let reverses = matches!(entry.action, Action::Reverse { .. });
-            entry.program.scope() == scope && !reverses && !entry.action.changes_authorization()
-        }
-        _ => false,
-    };
-    submissions.iter().all(fits).then_some(scope)
 }
 
 /// A command whose scope has no head is of nothing that exists.

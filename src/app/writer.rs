@@ -115,7 +115,7 @@ impl Writer {
         };
         let queue = |_| {
             let (groups, waiting) = mpsc::unbounded_channel();
-            let shard = Shard::new(store.line(), Arc::clone(clock), codec, feed.clone());
+            let shard = Shard::new(store.clone(), Arc::clone(clock), codec, feed.clone());
             loops.spawn(shard.write_all(waiting, stop.clone()));
             let (entries, bytes) = (Semaphore::new(bounds.0), Semaphore::new(bounds.1));
             Queue { groups, entries: Arc::new(entries), bytes: Arc::new(bytes) }

@@ -19,6 +19,7 @@ use tower::Service;
 
 use super::connection;
 use super::limits::Limits;
+use super::passes::InPasses;
 
 /// First pause after a failed accept; each further failure doubles it.
 const ACCEPT_PAUSE_FIRST: Duration = Duration::from_millis(10);
@@ -77,7 +78,8 @@ where
             // is welcome: a file descriptor has just come free.
             (stream, peer) = accept(&listener), if cap.has_room(connections.len()) => {
                 let (limits, goaway) = (Arc::clone(&limits), goaway.clone());
-                connections.spawn(connection::drive(stream, peer, service.clone(), limits, goaway));
+                let driven = connection::drive(stream, peer, service.clone(), limits, goaway);
+                connections.spawn(InPasses::new(driven));
             }
         }
     }

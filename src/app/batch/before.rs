@@ -45,16 +45,17 @@ impl Before {
 
     /// A refused command may be one that was accepted before, when the rules still allowed it. It changed
     /// nothing now, so only its answer is exchanged.
-    pub(super) async fn answer_refused(
+    pub(super) async fn answer_refused<'s>(
         &mut self,
         conn: &mut Connection,
         codec: EventCodec,
-        submissions: &[Submission],
+        submissions: impl Iterator<Item = &'s Submission> + Clone,
         outcomes: &mut Outcomes,
     ) -> Result<(), Error> {
-        let refused = submissions.iter().zip(&*outcomes).filter(|(_, outcome)| outcome.is_err());
-        self.look_up(conn, refused.map(|(sent, _)| sent)).await?;
-        for (sent, outcome) in submissions.iter().zip(outcomes) {
+        let refused = submissions.clone().zip(&*outcomes).filter(|(_, outcome)| outcome.is_err());
+        let refused: Vec<&Submission> = refused.map(|(sent, _)| sent).collect();
+        self.look_up(conn, refused.into_iter()).await?;
+        for (sent, outcome) in submissions.zip(outcomes) {
             if outcome.is_err()
                 && let Some(known) = self.find(&sent.command)
             {

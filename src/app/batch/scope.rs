@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::app::batch::before::{Before, replay};
@@ -65,6 +66,12 @@ impl Batch {
         })
     }
 
+    /// Work on a working set that is remembered as of a head.
+    pub(super) fn on(codec: EventCodec, head: Head, ledger: Ledger) -> Self {
+        let (events, dirty, answered) = (Vec::new(), Dirty::default(), HashMap::new());
+        Self { codec, began_at: head, head, ledger: Some(ledger), events, dirty, answered }
+    }
+
     /// One command: a replay, an acceptance or a refusal. An error ends the whole transaction.
     pub(super) async fn step(
         &mut self,
@@ -76,27 +83,34 @@ impl Batch {
         if let Some(known) = before.find(command) {
             return Ok(replay(self.codec, known, command));
         }
-        if let Some(place) = self.answered.get(&command.request()) {
-            return Ok(replay(self.codec, &self.events[*place].answered(&self.head), command));
+        // A scope that was begun in this very batch is not begun again.
+        if self.answered.contains_key(&command.request()) {
+            return Ok(self.enter(submission));
         }
         let (created_at, revision) = (self.head.recorded_at, self.head.revision + 1);
-        let event = match command {
+        match command {
             Command::CreateOrganization(new) => {
                 let new = Organization { created_at, revision, ..new.clone() };
                 insert_organization(conn, &new).await?;
-                Event::Organization(new)
+                Ok(Ok(self.record(command, Event::Organization(new))))
             }
             Command::CreateProgram(new) => {
                 let new = Program { created_at, revision, ..new.clone() };
                 insert_program(conn, &new).await?;
-                Event::Program(new)
+                Ok(Ok(self.record(command, Event::Program(new))))
             }
-            _ => match self.apply(submission) {
-                Ok(event) => event,
-                Err(error) => return Ok(Err(error)),
-            },
-        };
-        Ok(Ok(self.record(command, event)))
+            _ => Ok(self.enter(submission)),
+        }
+    }
+
+    /// One command of a scope that exists, whose request was not answered before this batch.
+    pub(super) fn enter(&mut self, submission: &Submission) -> Result<Written, Error> {
+        let command = &submission.command;
+        if let Some(place) = self.answered.get(&command.request()) {
+            return replay(self.codec, &self.events[*place].answered(&self.head), command);
+        }
+        let event = self.apply(submission)?;
+        Ok(self.record(command, event))
     }
 
     fn apply(&mut self, submission: &Submission) -> Result<Event, Error> {
@@ -143,34 +157,59 @@ impl Batch {
     }
 
     /// Writes what changed. The caller holds the head's lock, so that the fence must hold.
-    pub(super) async fn write(&self, conn: &mut Connection) -> Result<(), Error> {
+    pub(super) async fn write(&mut self, conn: &mut Connection) -> Result<Option<(ScopeId, i64)>, Error> {
         if self.events.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         if let Some(ledger) = &self.ledger {
             let program = ProgramId::new(self.head.scope.uuid());
             write_structure(&mut *conn, program, ledger, &self.dirty).await?;
         }
-        if book(conn, &self.booking()).await? { Ok(()) } else { Err(Error::bug("a locked head has moved")) }
-    }
-
-    /// What the booking statement writes.
-    pub(super) fn booking(&self) -> Booking<'_> {
-        let (ledger, dirty) = (self.ledger.as_ref(), &self.dirty);
-        let changed = dirty.allocations.union(&dirty.new_allocations);
-        Booking {
-            from: self.began_at.revision,
-            head: self.head,
-            events: &self.events,
-            allocations: changed.filter_map(|id| ledger?.allocations.get(id)).collect(),
-            reservations: dirty.reservations.iter().filter_map(|id| ledger?.reservations.get(id)).collect(),
-            obligations: dirty.obligations.iter().filter_map(|id| ledger?.obligations.get(id)).collect(),
+        let booked = book(conn, &self.take_booking()).await?;
+        if booked {
+            Ok(Some((self.head.scope, self.head.revision)))
+        } else {
+            Err(Error::bug("a locked head has moved"))
         }
     }
 
-    /// The scope's new revision, if it has one.
-    pub(super) fn reached(&self) -> Option<(ScopeId, i64)> {
-        (!self.events.is_empty()).then_some((self.head.scope, self.head.revision))
+    /// Takes out what the booking statement writes. What is entered after that goes on from there.
+    pub(super) fn take_booking(&mut self) -> Booking {
+        let (ledger, dirty) = (self.ledger.as_ref(), std::mem::take(&mut self.dirty));
+        let changed = dirty.allocations.union(&dirty.new_allocations);
+        let reservation = |id| ledger?.reservations.get(id).copied();
+        let obligation = |id| ledger?.obligations.get(id).cloned();
+        let booking = Booking {
+            from: self.began_at.revision,
+            head: self.head,
+            events: std::mem::take(&mut self.events),
+            allocations: changed.filter_map(|id| ledger?.allocations.get(id).cloned()).collect(),
+            reservations: dirty.reservations.iter().filter_map(reservation).collect(),
+            obligations: dirty.obligations.iter().filter_map(obligation).collect(),
+        };
+        self.answered.clear();
+        // A bug that is seeded keeps what was lost as if it had never begun.
+        if !seeded(Bug::KeepWorkingSetAfterFailure) {
+            self.began_at = self.head;
+        }
+        booking
+    }
+
+    /// The working set, for a look.
+    pub(super) const fn ledger(&self) -> Option<&Ledger> {
+        self.ledger.as_ref()
+    }
+
+    /// Where the head will be.
+    pub(super) const fn head(&self) -> Head {
+        self.head
+    }
+
+    /// Sets the moment of what comes, if nothing has come yet: a batch has one moment.
+    pub(super) fn begin_at(&mut self, now: Timestamp) {
+        if self.events.is_empty() {
+            self.head.recorded_at = recorded_at(now, self.head.recorded_at);
+        }
     }
 
     /// Puts the working set aside for the next batch. It counts once this one is committed.

@@ -39,6 +39,14 @@ pub(crate) async fn load_for(
     load_ledger(conn, program, ledger, &wanted).await
 }
 
+/// Whether a working set holds everything that an entry names. What is new is looked up first, so it is not.
+pub(super) fn at_hand(ledger: &Ledger, entry: &Entry) -> bool {
+    let mut wanted = Wanted::default();
+    want_entry(&mut wanted, entry);
+    wanted.leave_out(ledger);
+    wanted.is_empty()
+}
+
 async fn load_reversible(
     conn: &mut Connection,
     codec: EventCodec,

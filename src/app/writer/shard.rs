@@ -1,28 +1,35 @@
 //! One writer: takes all that waits, without delay, writes it in one transaction, and answers after the
-//! commit. A batch that fails as a whole is split, so that one bad command fails alone.
+//! commit.
+//!
+//! While one batch is being written, what arrives is applied to the next one, if it can be written fenced (see
+//! `batch.rs`). What cannot is parked until the database is free, and then written locked, by `locked.rs`.
 
+mod locked;
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use crate::app::batch::{Done, Fenced, Terms, write_fenced, write_locked};
+use crate::app::batch::{Departed, Done, Filling, Terms};
 use crate::app::codec::EventCodec;
 use crate::app::feed::Feed;
 use crate::app::working_sets::WorkingSets;
-use crate::app::writer::{Group, Outcomes, Submission};
+use crate::app::writer::{Group, Outcomes};
 use crate::clock::Clock;
 use crate::error::{Away, Error};
 use crate::seeded::{Bug, seeded};
+use crate::store::Store;
 use crate::store::line::Line;
-use crate::store::{TRIES_MAX, TRY_MAX};
 
 /// The most commands that one transaction takes. What is more waits for the next one; larger batches cost
 /// every caller in them more time than they save.
 const BATCH_MAX: usize = 4_096;
-
 /// How long the fenced way may take before the locked way looks whether it was done.
 const FENCED_MAX: Duration = Duration::from_millis(1_500);
 /// After a fence did not hold, so many batches are written locked: two replicas that write to one scope would
@@ -31,11 +38,21 @@ const LOCKED_BATCHES: u32 = 16;
 
 /// One writer's state.
 pub(super) struct Shard {
-    line: Line,
+    store: Store,
     clock: Arc<dyn Clock>,
     codec: EventCodec,
     feed: Feed,
+    /// None while a batch is being written on it.
+    line: Option<Line>,
     sets: WorkingSets,
+    /// The batch that is being filled. It may be empty: then it keeps the working set at hand.
+    filling: Option<Filling>,
+    /// Whose entries it holds.
+    filled: Vec<Group>,
+    /// The batch that is being written.
+    flying: Option<JoinHandle<Landed>>,
+    /// What came after the batch that is being filled and does not fit into it.
+    parked: VecDeque<Group>,
     /// Whether requests are looked up before they are applied. True after a batch that held one which was
     /// answered before: retries come in swarms.
     look_first: bool,
@@ -43,9 +60,30 @@ pub(super) struct Shard {
     locked_batches: u32,
 }
 
+/// A batch that was written, or was to be.
+struct Landed {
+    line: Line,
+    groups: Vec<Group>,
+    result: Result<Option<Done>, Error>,
+}
+
 impl Shard {
-    pub(super) fn new(line: Line, clock: Arc<dyn Clock>, codec: EventCodec, feed: Feed) -> Self {
-        Self { line, clock, codec, feed, sets: WorkingSets::default(), look_first: false, locked_batches: 0 }
+    pub(super) fn new(store: Store, clock: Arc<dyn Clock>, codec: EventCodec, feed: Feed) -> Self {
+        let line = Some(store.line());
+        Self {
+            store,
+            clock,
+            codec,
+            feed,
+            line,
+            sets: WorkingSets::default(),
+            filling: None,
+            filled: Vec::new(),
+            flying: None,
+            parked: VecDeque::new(),
+            look_first: false,
+            locked_batches: 0,
+        }
     }
 
     /// Writes until it is told to stop and nothing waits any more, or until nobody can send.
@@ -54,129 +92,149 @@ impl Shard {
         mut waiting: mpsc::UnboundedReceiver<Group>,
         stop: CancellationToken,
     ) {
-        loop {
-            let first = tokio::select! {
+        let mut open = true;
+        while open || self.flying.is_some() {
+            tokio::select! {
                 biased;
-                first = waiting.recv() => first,
-                () = stop.cancelled(), if !waiting.is_closed() => {
-                    waiting.close();
-                    continue;
+                landed = land(self.flying.as_mut()), if self.flying.is_some() => {
+                    self.flying = None;
+                    self.landed(landed).await;
                 }
-            };
-            let Some(first) = first else { return };
-            let groups = take(&mut waiting, first);
-            self = self.write_safely(groups).await;
-        }
-    }
-
-    /// Writes in a task of its own, so that a panic costs one batch and not the writer. Whoever waits for that
-    /// batch is told that its outcome is unknown.
-    async fn write_safely(self, groups: Vec<Group>) -> Self {
-        let (line, clock) = (self.line.another(), Arc::clone(&self.clock));
-        let spare = Self::new(line, clock, self.codec, self.feed.clone());
-        tokio::spawn(self.write_groups(groups).in_current_span()).await.unwrap_or(spare)
-    }
-
-    async fn write_groups(mut self, groups: Vec<Group>) -> Self {
-        let (mut submissions, mut answers) = (Vec::new(), Vec::new());
-        for mut group in groups {
-            answers.push((group.submissions.len(), group.answer, group.room));
-            submissions.append(&mut group.submissions);
-        }
-        let mut outcomes = self.write(submissions).await.into_iter();
-        for (count, answer, room) in answers {
-            // Room first: a caller that is answered may send again at once.
-            drop(room);
-            // Whoever is gone gets no answer; what it sent is written all the same.
-            let _gone = answer.send(outcomes.by_ref().take(count).collect());
-        }
-        self
-    }
-
-    /// Writes a batch, in halves and quarters if it fails as a whole.
-    async fn write(&mut self, submissions: Vec<Submission>) -> Outcomes {
-        let mut outcomes = Vec::with_capacity(submissions.len());
-        let mut pieces = vec![submissions];
-        while let Some(mut piece) = pieces.pop() {
-            match self.try_to_write(&piece).await {
-                Ok(done) => outcomes.extend(done),
-                Err(error) if piece.len() == 1 => outcomes.push(Err(error)),
-                // Splitting cures neither of these.
-                Err(Error::Unavailable(away)) => {
-                    outcomes.extend(piece.iter().map(|_| Err(Error::Unavailable(away))));
-                }
-                Err(Error::Contended) => outcomes.extend(piece.iter().map(|_| Err(Error::Contended))),
-                Err(_) if seeded(Bug::OneBadEntryFailsAll) => {
-                    outcomes.extend(piece.iter().map(|_| Err(Error::bug("a batch failed"))));
-                }
-                Err(error) => {
-                    tracing::debug!(%error, commands = piece.len(), "splitting a batch that failed");
-                    let second = piece.split_off(piece.len() / 2);
-                    pieces.extend([second, piece]);
-                }
+                first = waiting.recv(), if open && self.has_room() => match first {
+                    Some(first) => self.arrived(first, &mut waiting).await,
+                    None => open = false,
+                },
+                () = stop.cancelled(), if !waiting.is_closed() => waiting.close(),
             }
         }
-        outcomes
     }
 
-    /// Tries the fenced way, and then the locked one until it does not lose to a concurrent transaction or to a
-    /// request that was answered before.
-    #[tracing::instrument(name = "app.write", skip_all, fields(commands = submissions.len()))]
-    async fn try_to_write(&mut self, submissions: &[Submission]) -> Result<Outcomes, Error> {
-        let (mut look_first, mut unknown) = (self.look_first, false);
-        if !look_first && self.locked_batches == 0 && !seeded_in_the_locked_way() {
-            let terms = self.terms(false);
-            let fenced = fenced(&mut self.line, &mut self.sets, terms, submissions);
-            // Giving up early is safe: whether it was done shows under the lock, and the fence keeps it from
-            // being done after that.
-            let tried = tokio::time::timeout(FENCED_MAX, fenced).await;
-            match tried.unwrap_or(Err(Error::Unavailable(Away::OutcomeUnknown))) {
-                Ok(Fenced::Done(done)) => return Ok(self.finish(done)),
-                Ok(Fenced::Moved) => self.locked_batches = LOCKED_BATCHES,
-                Ok(Fenced::NotOne) => {}
-                Err(error) => {
-                    self.forget();
-                    (look_first, unknown) = (true, matches!(error, Error::Unavailable(_)));
-                }
-            }
+    fn has_room(&self) -> bool {
+        self.parked.is_empty() && commands(&self.filled) < BATCH_MAX
+    }
+
+    /// Takes what arrived, and what else waits if the database is free.
+    async fn arrived(&mut self, first: Group, waiting: &mut mpsc::UnboundedReceiver<Group>) {
+        let mut taken = first.submissions.len();
+        self.parked.push_back(first);
+        while self.flying.is_none()
+            && taken < BATCH_MAX
+            && let Ok(next) = waiting.try_recv()
+        {
+            taken += next.submissions.len();
+            self.parked.push_back(next);
         }
-        self.locked_batches = self.locked_batches.saturating_sub(1);
-        match self.write_under_lock(submissions, look_first).await {
-            Err(Error::Unavailable(_)) if unknown => Err(Error::Unavailable(Away::OutcomeUnknown)),
-            done => done,
+        self.proceed().await;
+    }
+
+    /// Fills, and writes if the database is free.
+    async fn proceed(&mut self) {
+        loop {
+            while let Some(group) = self.parked.pop_front() {
+                if !self.fits(&group) {
+                    self.parked.push_front(group);
+                    break;
+                }
+                self.fill(group);
+            }
+            if self.flying.is_some() {
+                return;
+            }
+            if !self.filled.is_empty() {
+                return self.depart();
+            }
+            if self.parked.is_empty() {
+                return;
+            }
+            let groups = self.parked.drain(..).collect();
+            self.write_locked(groups, self.look_first, false).await;
         }
     }
 
-    async fn write_under_lock(
-        &mut self,
-        submissions: &[Submission],
-        mut look_first: bool,
-    ) -> Result<Outcomes, Error> {
-        for _ in 0..TRIES_MAX {
-            let terms = self.terms(look_first);
-            let locked = locked(&mut self.line, &mut self.sets, terms, submissions);
-            // The server's own limits do not help when it never answers. The line closes what was left open.
-            let tried = tokio::time::timeout(TRY_MAX, locked).await;
-            match tried.unwrap_or(Err(Error::Unavailable(Away::OutcomeUnknown))) {
-                Ok(done) => return Ok(self.finish(done)),
-                Err(Error::Contended) => {
-                    self.forget();
-                    look_first = true;
-                }
-                Err(error) => {
-                    self.forget();
-                    return Err(error);
-                }
-            }
+    /// Whether the batch that is being filled takes a group. Begins one if there is none.
+    fn fits(&mut self, group: &Group) -> bool {
+        if self.look_first || self.locked_batches != 0 || seeded_in_the_locked_way() {
+            return false;
         }
-        Err(Error::Contended)
+        if let Some(filling) = &self.filling
+            && filling.takes(&group.submissions)
+        {
+            return true;
+        }
+        if self.flying.is_some() || !self.filled.is_empty() {
+            return false;
+        }
+        self.set_aside();
+        let Some(first) = group.submissions.first() else { return false };
+        self.filling = Filling::begin(&mut self.sets, self.codec, first.command.scope());
+        self.filling.as_ref().is_some_and(|filling| filling.takes(&group.submissions))
+    }
+
+    /// Puts the working set of an empty batch back to the others.
+    fn set_aside(&mut self) {
+        if let Some(filling) = self.filling.take() {
+            filling.keep(&mut self.sets);
+        }
+    }
+
+    fn fill(&mut self, group: Group) {
+        let terms = self.terms(false);
+        let Some(filling) = &mut self.filling else { return };
+        // A panic costs what is being filled, and not the writer. Whoever waits for it is told that its outcome
+        // is unknown.
+        let filled = catch_unwind(AssertUnwindSafe(|| filling.fill(terms, &group.submissions)));
+        if filled.is_err() {
+            self.filling = None;
+            self.filled.clear();
+            return;
+        }
+        self.filled.push(group);
+    }
+
+    /// Sends the batch that was filled to the database.
+    fn depart(&mut self) {
+        let (Some(filling), Some(line)) = (&mut self.filling, self.line.take()) else { return };
+        let departed = filling.depart();
+        let groups = std::mem::take(&mut self.filled);
+        self.flying = Some(tokio::spawn(fly(line, departed, groups).in_current_span()));
+    }
+
+    async fn landed(&mut self, landed: Result<Landed, JoinError>) {
+        let (groups, error) = match landed {
+            Ok(Landed { line, groups, result: Ok(Some(done)) }) => {
+                self.line = Some(line);
+                let outcomes = self.finish(done);
+                answer(groups, outcomes);
+                return self.proceed().await;
+            }
+            Ok(Landed { line, groups, result }) => {
+                self.line = Some(line);
+                (groups, result.err())
+            }
+            // It panicked, and whoever waited for it is told that the outcome is unknown.
+            Err(_lost) => {
+                self.line = Some(self.store.line());
+                (Vec::new(), Some(Error::Unavailable(Away::OutcomeUnknown)))
+            }
+        };
+        if error.is_none() {
+            self.locked_batches = LOCKED_BATCHES;
+        }
+        // What was filled since rests on what was not written.
+        self.filling = None;
+        let filled = std::mem::take(&mut self.filled);
+        filled.into_iter().rev().for_each(|group| self.parked.push_front(group));
+        // Whether it was done shows under the lock: the fence keeps it from being done after that.
+        let unknown = matches!(error, Some(Error::Unavailable(_)));
+        self.write_locked(groups, error.is_some(), unknown).await;
+        self.proceed().await;
     }
 
     fn terms(&self, look_first: bool) -> Terms {
         Terms { codec: self.codec, now: self.clock.now(), look_first }
     }
 
-    /// After a commit: wakes the streams, and answers.
+    /// After a commit: wakes the streams, and hands out the answers.
     fn finish(&mut self, done: Done) -> Outcomes {
         self.look_first = done.replays;
         for (scope, revision) in done.reached {
@@ -184,13 +242,42 @@ impl Shard {
         }
         done.outcomes
     }
+}
 
-    /// After a failure: the working sets may hold what was not committed.
-    fn forget(&mut self) {
-        if !seeded(Bug::KeepWorkingSetAfterFailure) {
-            self.sets.clear();
-        }
+fn commands(groups: &[Group]) -> usize {
+    groups.iter().map(|group| group.submissions.len()).sum()
+}
+
+/// Answers each group with its share of the outcomes.
+fn answer(groups: Vec<Group>, outcomes: Outcomes) {
+    let mut outcomes = outcomes.into_iter();
+    for Group { submissions, answer, room } in groups {
+        // Room first: a caller that is answered may send again at once.
+        drop(room);
+        // Whoever is gone gets no answer; what it sent is written all the same.
+        let _gone = answer.send(outcomes.by_ref().take(submissions.len()).collect());
     }
+}
+
+async fn land(flying: Option<&mut JoinHandle<Landed>>) -> Result<Landed, JoinError> {
+    match flying {
+        Some(flying) => flying.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Writes a batch by one statement that is a transaction by itself.
+#[tracing::instrument(name = "app.write", skip_all, fields(commands = commands(&groups)))]
+async fn fly(mut line: Line, departed: Departed, groups: Vec<Group>) -> Landed {
+    let submissions = groups.iter().flat_map(|group| &group.submissions);
+    let written = async {
+        let done = departed.write(line.idle().await?, submissions).await?;
+        line.keep();
+        Ok(done)
+    };
+    let written = tokio::time::timeout(FENCED_MAX, written).await;
+    let result = written.unwrap_or(Err(Error::Unavailable(Away::OutcomeUnknown)));
+    Landed { line, groups, result }
 }
 
 /// Bugs that are in the locked way.
@@ -203,49 +290,4 @@ fn seeded_in_the_locked_way() -> bool {
         Bug::TrustStaleWorkingSet,
     ];
     bugs.into_iter().any(seeded)
-}
-
-/// The first group and what else waits, up to the limit.
-fn take(waiting: &mut mpsc::UnboundedReceiver<Group>, first: Group) -> Vec<Group> {
-    let mut commands = first.submissions.len();
-    let mut groups = vec![first];
-    while commands < BATCH_MAX
-        && let Ok(next) = waiting.try_recv()
-    {
-        commands += next.submissions.len();
-        groups.push(next);
-    }
-    groups
-}
-
-/// One statement that is a transaction by itself.
-async fn fenced(
-    line: &mut Line,
-    sets: &mut WorkingSets,
-    terms: Terms,
-    submissions: &[Submission],
-) -> Result<Fenced, Error> {
-    let done = write_fenced(line.idle().await?, sets, terms, submissions).await?;
-    line.keep();
-    Ok(done)
-}
-
-/// One transaction, from BEGIN to COMMIT.
-async fn locked(
-    line: &mut Line,
-    sets: &mut WorkingSets,
-    terms: Terms,
-    submissions: &[Submission],
-) -> Result<Done, Error> {
-    let conn = line.begin().await?;
-    match write_locked(conn, sets, terms, submissions).await {
-        Ok(done) => match line.commit().await {
-            Err(_) if seeded(Bug::AcknowledgeBeforeCommit) => Ok(done),
-            committed => committed.map(|()| done),
-        },
-        Err(error) => {
-            line.roll_back().await;
-            Err(error)
-        }
-    }
 }

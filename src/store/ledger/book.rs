@@ -15,20 +15,20 @@ use crate::store::{broken_constraint, expect_rows, failed};
 const ANSWERED_BEFORE: &str = "journal_request_id_scope_id_key";
 
 /// What a batch did to one scope.
-#[derive(Debug)]
-pub struct Booking<'a> {
+#[derive(Debug, Clone)]
+pub struct Booking {
     /// The revision of the head from which the work began.
     pub from: i64,
     /// The head as it will be.
     pub head: Head,
     /// The events in between, oldest first.
-    pub events: &'a [NewEvent],
+    pub events: Vec<NewEvent>,
     /// The allocations whose balance or children changed.
-    pub allocations: Vec<&'a Allocation>,
+    pub allocations: Vec<Allocation>,
     /// The reservations that are new or changed.
-    pub reservations: Vec<&'a Reservation>,
+    pub reservations: Vec<Reservation>,
     /// The obligations that are new or changed.
-    pub obligations: Vec<&'a Obligation>,
+    pub obligations: Vec<Obligation>,
 }
 
 /// Everything hangs on `head`: when the fence does not hold it is empty, and so is all the rest.
@@ -82,7 +82,7 @@ SELECT (SELECT count(*) FROM head), (SELECT count(*) FROM balances)";
 /// `Contended` when a request was answered before: whoever books must look that up first. Otherwise fails
 /// when the database does, or when the working set broke a constraint, which is a bug.
 #[tracing::instrument(level = "debug", name = "db.ledger.book", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "ledger.book", events = booking.events.len()))]
-pub async fn book(conn: &mut PgConnection, booking: &Booking<'_>) -> Result<bool, Error> {
+pub async fn book(conn: &mut PgConnection, booking: &Booking) -> Result<bool, Error> {
     let Booking { from, head, events, allocations, reservations, obligations } = booking;
     let scope = head.scope.uuid();
     let column = |read: fn(&Allocation) -> i64| allocations.iter().map(|row| read(row)).collect::<Vec<_>>();
