@@ -3,7 +3,7 @@
 //! Reading order: [`command`], [`writer`], [`funding`], then [`report`] and [`stream`]. Nothing here knows
 //! the wire: what must be encoded goes through [`codec::EventCodec`], which `rpc` fills in.
 
-pub mod batch;
+mod batch;
 pub mod codec;
 pub mod command;
 pub mod feed;

@@ -104,7 +104,9 @@ pub(crate) async fn write_locked(
     for batch in &mut batches {
         reached.extend(batch.write(&mut *conn).await?);
     }
-    batches.into_iter().for_each(|batch| batch.keep(sets));
+    for batch in batches {
+        batch.keep(sets);
+    }
     Ok(Done { outcomes, reached, replays: before.found() })
 }
 

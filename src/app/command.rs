@@ -9,6 +9,9 @@ use crate::domain::organization::Organization;
 use crate::domain::program::{Allocation, Period, PeriodState, Program};
 use crate::store::journal::EventKind;
 
+/// What a push-down becomes: a balance for each of up to 1,000 children, in the event and in the answer.
+pub const PUSH_DOWN_BYTES: usize = 256 * 1_024;
+
 /// A write, parsed and authorized. Fields that the server sets hold placeholders until it is applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -85,6 +88,7 @@ impl Command {
     #[must_use]
     pub fn weight(&self) -> usize {
         let texts = match self {
+            Self::PostEntry(entry) if entry.pushes_down() => PUSH_DOWN_BYTES,
             Self::PostEntry(entry) => entry.text_bytes(),
             // Titles and codes: they are short, and such commands are rare.
             _ => 1_024,

@@ -151,10 +151,10 @@ impl App {
     /// grow with the journal.
     async fn replay(&self, program: ProgramId, replay: &mut Replay, events: &[Stored]) -> Result<(), Error> {
         for event in events {
-            if let Some(target) = replay.reverses(event) {
-                if let Some(known) = find_answer(self.store.pool(), program.scope(), target.uuid()).await? {
-                    replay.offer(&known.event);
-                }
+            if let Some(target) = replay.reverses(event)
+                && let Some(known) = find_answer(self.store.pool(), program.scope(), target.uuid()).await?
+            {
+                replay.offer(&known.event);
             }
             replay.take(event);
         }
@@ -174,7 +174,7 @@ impl App {
                 let tail = list_events(&mut *conn, program.scope(), after, i64::MAX).await?;
                 let mut stored = Ledger::new(currency);
                 load_whole_ledger(&mut *conn, program, &mut stored).await?;
-                let reversals = list_reversals(&mut *conn, program, None).await?;
+                let reversals = list_reversals(&mut *conn, program).await?;
                 let findings = run_audit(&mut *conn, Some(program)).await?;
                 Ok(End { tail, stored, reversals, findings })
             })

@@ -1,8 +1,8 @@
 //! What a writer remembers of the ledgers that it wrote last.
 //!
-//! A working set is fenced by the revision at which it was kept: it is used only if the scope's head, which
-//! the writer has locked, is still there. When another replica wrote in between, the head has moved, and
-//! everything is read again.
+//! A working set is fenced by the revision at which it was kept: it counts only if the scope's head is still
+//! there, as the writer sees under its lock, or as the booking statement makes sure. When another replica wrote
+//! in between, the head has moved, and everything is read again.
 
 use std::collections::HashMap;
 

@@ -29,11 +29,16 @@ use crate::store::Store;
 use shard::Shard;
 
 /// Writers of this process, each with a connection of its own.
-pub const SHARDS: usize = 4;
+pub const SHARDS: u16 = 4;
 /// The most entries that wait for one writer or are being written by it.
 pub const QUEUE_ENTRIES_MAX: usize = 8_192;
 /// The most bytes that they hold.
 pub const QUEUE_BYTES_MAX: usize = 16 * 1_024 * 1_024;
+
+/// The part of the queue that streams may fill.
+const STREAM_ENTRIES_MAX: usize = QUEUE_ENTRIES_MAX / 4 * 3;
+/// The same in bytes.
+const STREAM_BYTES_MAX: usize = QUEUE_BYTES_MAX / 4 * 3;
 
 /// A command and who sent it.
 #[derive(Debug, Clone)]
@@ -67,15 +72,40 @@ struct Group {
 
 /// The place that a group takes in the queue, until it is answered.
 struct Room {
-    _entries: OwnedSemaphorePermit,
-    _bytes: OwnedSemaphorePermit,
+    _held: Vec<OwnedSemaphorePermit>,
 }
 
 /// The queue of one writer.
 struct Queue {
     groups: mpsc::UnboundedSender<Group>,
+    all: Bounds,
+    /// What streams may take of it. They wait for room, and whoever waits is served first: without a share of its
+    /// own no unary call would ever find the queue with room.
+    streams: Bounds,
+}
+
+/// Places in a queue.
+struct Bounds {
     entries: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
+}
+
+impl Bounds {
+    fn new(entries: usize, bytes: usize) -> Self {
+        Self { entries: Arc::new(Semaphore::new(entries)), bytes: Arc::new(Semaphore::new(bytes)) }
+    }
+
+    async fn take(&self, (entries, bytes): (u32, u32)) -> Option<[OwnedSemaphorePermit; 2]> {
+        let entries = Arc::clone(&self.entries).acquire_many_owned(entries).await.ok()?;
+        let bytes = Arc::clone(&self.bytes).acquire_many_owned(bytes).await.ok()?;
+        Some([entries, bytes])
+    }
+
+    fn try_take(&self, (entries, bytes): (u32, u32)) -> Option<[OwnedSemaphorePermit; 2]> {
+        let entries = Arc::clone(&self.entries).try_acquire_many_owned(entries).ok()?;
+        let bytes = Arc::clone(&self.bytes).try_acquire_many_owned(bytes).ok()?;
+        Some([entries, bytes])
+    }
 }
 
 /// Writes. Cheap to clone.
@@ -117,8 +147,8 @@ impl Writer {
             let (groups, waiting) = mpsc::unbounded_channel();
             let shard = Shard::new(store.clone(), Arc::clone(clock), codec, feed.clone());
             loops.spawn(shard.write_all(waiting, stop.clone()));
-            let (entries, bytes) = (Semaphore::new(bounds.0), Semaphore::new(bounds.1));
-            Queue { groups, entries: Arc::new(entries), bytes: Arc::new(bytes) }
+            let all = Bounds::new(bounds.0, bounds.1);
+            Queue { groups, all, streams: Bounds::new(STREAM_ENTRIES_MAX, STREAM_BYTES_MAX) }
         };
         Self { queues: (0..SHARDS).map(queue).collect(), stop, loops }
     }
@@ -183,25 +213,22 @@ impl Writer {
 type Sorted = (Vec<usize>, Vec<Submission>);
 
 impl Queue {
-    /// Entries and bytes. Even a group that is larger than the queue fits when it is alone.
+    /// Entries and bytes. Even a group that is larger than a stream's part of the queue fits when it is alone.
     fn needed(submissions: &[Submission]) -> (u32, u32) {
         let bytes = submissions.iter().map(|sent| sent.command.weight()).sum::<usize>();
         let bounded = |needed: usize, most: usize| u32::try_from(needed.min(most)).unwrap_or(u32::MAX);
-        (bounded(submissions.len(), QUEUE_ENTRIES_MAX), bounded(bytes, QUEUE_BYTES_MAX))
+        (bounded(submissions.len(), STREAM_ENTRIES_MAX), bounded(bytes, STREAM_BYTES_MAX))
     }
 
     fn try_room(&self, submissions: &[Submission]) -> Option<Room> {
-        let (entries, bytes) = Self::needed(submissions);
-        let entries = Arc::clone(&self.entries).try_acquire_many_owned(entries).ok()?;
-        let bytes = Arc::clone(&self.bytes).try_acquire_many_owned(bytes).ok()?;
-        Some(Room { _entries: entries, _bytes: bytes })
+        Some(Room { _held: self.all.try_take(Self::needed(submissions))?.into() })
     }
 
     async fn room(&self, submissions: &[Submission]) -> Option<Room> {
-        let (entries, bytes) = Self::needed(submissions);
-        let entries = Arc::clone(&self.entries).acquire_many_owned(entries).await.ok()?;
-        let bytes = Arc::clone(&self.bytes).acquire_many_owned(bytes).await.ok()?;
-        Some(Room { _entries: entries, _bytes: bytes })
+        let needed = Self::needed(submissions);
+        let share = self.streams.take(needed).await?;
+        let places = self.all.take(needed).await?;
+        Some(Room { _held: places.into_iter().chain(share).collect() })
     }
 
     fn push(&self, submissions: Vec<Submission>, room: Room) -> Answer {

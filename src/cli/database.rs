@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::app::writer::SHARDS;
 use crate::config::DatabaseArgs;
 use crate::error::StartError;
 use crate::store::embedded::{Embedded, Options};
@@ -21,6 +22,9 @@ pub(super) struct Database {
     pub(super) store: Store,
     pub(super) embedded: Option<Embedded>,
 }
+
+/// Connections beside those for reads: each writer's, and that of the readiness check.
+const OWN_CONNECTIONS: u16 = SHARDS + 1;
 
 impl Database {
     /// Opens the database. A private one is started and brought up to date; an external one is left as is.
@@ -45,7 +49,7 @@ impl Database {
             data_dir,
             bin_dir: args.pg_bin_dir.clone(),
             durable: true,
-            max_connections: connections,
+            max_connections: connections + OWN_CONNECTIONS,
         })
         .await?;
         let store = Store::new(embedded.connect_options(), connections.into());

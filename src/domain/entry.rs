@@ -36,6 +36,12 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Whether it touches every child of a root.
+    #[must_use]
+    pub const fn pushes_down(&self) -> bool {
+        matches!(&self.action, Action::Increase(increase) if increase.push_down)
+    }
+
     /// Bytes of its texts.
     #[must_use]
     pub fn text_bytes(&self) -> usize {

@@ -16,6 +16,7 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Status, Streaming};
 use tracing::Instrument as _;
 
+use crate::app::command::PUSH_DOWN_BYTES;
 use crate::app::funding::Submitted;
 use crate::app::seats::Seat;
 use crate::app::writer::Written;
@@ -23,6 +24,7 @@ use crate::domain::caller::Caller;
 use crate::error::{Away, Error};
 use crate::rpc::funding::FundingRpc;
 use crate::rpc::pb;
+use crate::rpc::pb::entry::Action;
 use crate::rpc::pb::post_entries_response::Outcome;
 use crate::rpc::status::{in_band, not_taken_in};
 use crate::rpc::stored::EntryPosted;
@@ -32,6 +34,8 @@ use crate::seeded::{Bug, seeded};
 const GROUP_ENTRIES_MAX: usize = 512;
 /// The most bytes of one stream's entries that are not answered. Above the largest message.
 const BYTES_WAITING_MAX: u32 = 1024 * 1024;
+/// What even an empty entry holds: its answer is a status.
+const ENTRY_BYTES_MIN: usize = 256;
 /// Groups that are submitted and wait for their turn to be answered.
 const GROUPS_WAITING_MAX: usize = 16;
 /// Groups of answers that a slow client has not taken.
@@ -59,10 +63,10 @@ struct InFlight {
     share: OwnedSemaphorePermit,
 }
 
-/// What the answering task takes: groups in order, and the status that ends the stream.
-type Next = Result<InFlight, Status>;
-/// Answers of one group, with its share of the byte budget, or the status that ends the stream.
-type Answered = Result<(Vec<pb::PostEntriesResponse>, OwnedSemaphorePermit), Status>;
+/// What the answering task takes: groups in order, and how the stream ends.
+type Next = Result<InFlight, End>;
+/// Answers of one group, with its share of the byte budget, or how the stream ends.
+type Answered = Result<(Vec<pb::PostEntriesResponse>, OwnedSemaphorePermit), End>;
 
 impl FundingRpc {
     /// Answers until the client half-closes, or the server drains. Entries that were read are booked even
@@ -72,14 +76,14 @@ impl FundingRpc {
         caller: Caller,
         sent: Streaming<pb::PostEntriesRequest>,
     ) -> Result<Answers, Error> {
-        let seat = self.app.take_seat(&caller)?;
+        let place = self.app.take_seat(&caller)?;
         let (submitting, submitted) = mpsc::channel(GROUPS_WAITING_MAX);
         let (answering, groups) = mpsc::channel(ANSWERS_WAITING_MAX);
         let rpc = self.clone();
         let caller = Arc::new(caller);
         tokio::spawn(async move { rpc.submit_all(&caller, sent, submitting).await }.in_current_span());
-        tokio::spawn(answer_all(submitted, answering, seat).in_current_span());
-        Ok(Answers { groups, current: VecDeque::new(), share: None })
+        tokio::spawn(answer_all(submitted, answering, place).in_current_span());
+        Ok(Answers { groups, current: VecDeque::new(), share: None, ended: false })
     }
 
     async fn submit_all(
@@ -103,13 +107,9 @@ impl FundingRpc {
                 // Nobody takes it when the client is gone; it is booked all the same.
                 let _gone = submitting.send(Ok(in_flight)).await;
             }
-            match group.last {
-                None => {}
-                Some(End::HalfClosed) => return,
-                Some(End::Failed(status)) => {
-                    let _gone = submitting.send(Err(status)).await;
-                    return;
-                }
+            if let Some(last) = group.last {
+                let _gone = submitting.send(Err(last)).await;
+                return;
             }
         }
     }
@@ -141,8 +141,7 @@ async fn read_group(sent: &mut Streaming<pb::PostEntriesRequest>) -> Group {
     loop {
         match next {
             Some(Ok(request)) => {
-                let bytes = u32::try_from(request.encoded_len()).unwrap_or(BYTES_WAITING_MAX);
-                group.bytes = group.bytes.saturating_add(bytes);
+                group.bytes = group.bytes.saturating_add(share_of(&request));
                 group.entries.push(request.entry);
             }
             Some(Err(status)) => group.last = Some(End::Failed(not_taken_in(&status).unwrap_or(status))),
@@ -160,12 +159,21 @@ async fn read_group(sent: &mut Streaming<pb::PostEntriesRequest>) -> Group {
     }
 }
 
+/// Bytes that an entry holds until it is answered, with what becomes of it. A push-down becomes much.
+fn share_of(request: &pb::PostEntriesRequest) -> u32 {
+    let action = request.entry.as_ref().and_then(|entry| entry.action.as_ref());
+    let pushes_down =
+        matches!(action, Some(Action::Increase(sent)) if sent.push_down == pb::PushDown::ProRata as i32);
+    let least = if pushes_down { PUSH_DOWN_BYTES } else { ENTRY_BYTES_MIN };
+    u32::try_from(request.encoded_len().max(least)).unwrap_or(BYTES_WAITING_MAX)
+}
+
 /// Answers groups in the order in which they were submitted.
 async fn answer_all(mut submitted: mpsc::Receiver<Next>, answering: mpsc::Sender<Answered>, _seat: Seat) {
     while let Some(next) = submitted.recv().await {
         let answered = match next {
             Ok(group) => Ok((answer(group.ids, group.submitted).await, group.share)),
-            Err(status) => Err(status),
+            Err(end) => Err(end),
         };
         // Whoever is gone gets no answer; what was read is booked all the same.
         let _gone = answering.send(answered).await;
@@ -194,6 +202,8 @@ pub struct Answers {
     current: VecDeque<pb::PostEntriesResponse>,
     /// The share of the byte budget that the current answers hold.
     share: Option<OwnedSemaphorePermit>,
+    /// Whether the end was told.
+    ended: bool,
 }
 
 impl Stream for Answers {
@@ -210,8 +220,20 @@ impl Stream for Answers {
                     self.current = answers.into();
                     self.share = Some(share);
                 }
-                Poll::Ready(Some(Err(status))) => return Poll::Ready(Some(Err(status))),
-                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Ready(Some(Err(End::HalfClosed))) => {
+                    self.ended = true;
+                    return Poll::Ready(None);
+                }
+                Poll::Ready(Some(Err(End::Failed(status)))) => {
+                    self.ended = true;
+                    return Poll::Ready(Some(Err(status)));
+                }
+                Poll::Ready(None) if self.ended => return Poll::Ready(None),
+                // A task of the stream panicked: an end in good order would hide the answers that are missing.
+                Poll::Ready(None) => {
+                    self.ended = true;
+                    return Poll::Ready(Some(Err(Error::Panicked.into())));
+                }
                 Poll::Pending => return Poll::Pending,
             }
         }

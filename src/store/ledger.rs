@@ -1,5 +1,5 @@
-//! Loading the working set of a ledger, and writing what entries changed. Both run under the lock of the
-//! program's head, so nothing else needs a lock.
+//! Loading the working set of a ledger, and writing what entries changed, under the lock of the program's head or
+//! fenced by its revision; nothing else needs a lock.
 
 mod book;
 mod load;
@@ -11,7 +11,7 @@ use crate::domain::ids::{AllocationId, EntryId, ObligationId, PeriodId, Reservat
 use crate::domain::ledger::Ledger;
 
 pub use book::{Booking, book};
-pub use load::{list_reversals, load_ledger, load_whole_ledger};
+pub use load::{find_reversals, list_reversals, load_ledger, load_whole_ledger};
 pub use write::write_structure;
 
 /// What the commands at hand name, and so what the working set must hold.

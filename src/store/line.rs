@@ -28,59 +28,71 @@ pub struct Line {
     idle: Option<PgConnection>,
     /// The one of the transaction that is open.
     busy: Option<PgConnection>,
+    /// Whether that one was connected for it.
+    new: bool,
 }
 
 impl Line {
     /// Connects when it is first used.
     pub(super) const fn new(options: PgConnectOptions) -> Self {
-        Self { options, idle: None, busy: None }
-    }
-
-    /// Another one to the same database, which connects when it is first used.
-    #[must_use]
-    pub fn another(&self) -> Self {
-        Self::new(self.options.clone())
+        Self { options, idle: None, busy: None, new: false }
     }
 
     /// Begins a transaction. One that was left open before is gone with its connection.
     ///
     /// # Errors
     /// `Unavailable` when the database does not answer. Nothing has happened then.
-    pub async fn begin(&mut self) -> Result<&mut PgConnection, Error> {
+    pub async fn begin(&mut self) -> Result<(), Error> {
         self.busy = None;
+        self.new = false;
         let conn = match self.idle.take() {
             Some(kept) => self.begin_on(kept).await?,
             None => self.begin_anew().await?,
         };
-        Ok(self.busy.insert(conn))
+        self.busy = Some(conn);
+        Ok(())
+    }
+
+    /// The connection of the transaction that is open.
+    ///
+    /// # Errors
+    /// A bug when none is.
+    pub fn open(&mut self) -> Result<&mut PgConnection, Error> {
+        self.busy.as_mut().ok_or_else(|| Error::bug("no transaction is open"))
     }
 
     /// The database may have been restarted since the connection was last used: that costs a new one, not
     /// a refusal.
-    async fn begin_on(&self, mut kept: PgConnection) -> Result<PgConnection, Error> {
+    async fn begin_on(&mut self, mut kept: PgConnection) -> Result<PgConnection, Error> {
         match in_time(execute(&mut kept, "BEGIN")).await? {
             Ok(()) => Ok(kept),
             Err(_lost) => self.begin_anew().await,
         }
     }
 
-    async fn begin_anew(&self) -> Result<PgConnection, Error> {
+    async fn begin_anew(&mut self) -> Result<PgConnection, Error> {
+        self.new = true;
         let mut conn = in_time(self.options.connect()).await?.map_err(failed)?;
         in_time(execute(&mut conn, "BEGIN")).await?.map_err(failed)?;
         Ok(conn)
     }
 
-    /// A connection for statements that are transactions by themselves. [`Line::keep`] it afterwards.
+    /// The connection that was kept, for statements that are transactions by themselves. [`Line::keep`] it
+    /// afterwards. What such a statement is fenced by was read on this very connection: on another one the
+    /// database may be a replica that lost its last commits.
     ///
     /// # Errors
-    /// `Unavailable` when the database does not answer.
-    pub async fn idle(&mut self) -> Result<&mut PgConnection, Error> {
+    /// `Contended` when none was kept. Nothing has happened then.
+    pub fn idle(&mut self) -> Result<&mut PgConnection, Error> {
         self.busy = None;
-        let conn = match self.idle.take() {
-            Some(kept) => kept,
-            None => in_time(self.options.connect()).await?.map_err(failed)?,
-        };
-        Ok(self.busy.insert(conn))
+        let kept = self.idle.take().ok_or(Error::Contended)?;
+        Ok(self.busy.insert(kept))
+    }
+
+    /// Whether the transaction is the first one of its connection.
+    #[must_use]
+    pub const fn is_new(&self) -> bool {
+        self.new
     }
 
     /// Keeps the connection of [`Line::idle`], on which every statement was answered. One that is not kept is

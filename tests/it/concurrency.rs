@@ -55,7 +55,7 @@ async fn parallel_writers_on_two_replicas_spend_exactly_what_is_available() {
 
 /// A second program with a period, which is another writer's.
 async fn second_program(desk: &Desk) -> (String, String) {
-    let writer = |id: &str| id.parse::<uuid::Uuid>().unwrap().as_u128() % SHARDS as u128;
+    let writer = |id: &str| id.parse::<uuid::Uuid>().unwrap().as_u128() % u128::from(SHARDS);
     let elsewhere = |id: &String| writer(id) != writer(&desk.program_id);
     let program_id = std::iter::repeat_with(fresh_id).find(elsewhere).unwrap();
     let period_id = fresh_id();

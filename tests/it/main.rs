@@ -29,6 +29,7 @@ mod hidden_programs;
 mod idempotency;
 mod lane;
 mod lists;
+mod plans;
 mod posting_stream;
 mod preview;
 mod python;

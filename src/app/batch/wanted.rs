@@ -12,7 +12,7 @@ use crate::domain::ledger::{Ledger, Reversible};
 use crate::error::Error;
 use crate::store::Connection;
 use crate::store::journal::find_answered;
-use crate::store::ledger::{Wanted, list_reversals, load_ledger};
+use crate::store::ledger::{Wanted, find_reversals, load_ledger};
 
 /// Loads what the commands name, past entries that they reverse included.
 pub(crate) async fn load_for(
@@ -56,7 +56,7 @@ async fn load_reversible(
 ) -> Result<(), Error> {
     let ids: Vec<Uuid> = entries.iter().map(|id| id.uuid()).collect();
     let reversals: HashMap<EntryId, EntryId> =
-        list_reversals(&mut *conn, program, Some(entries)).await?.into_iter().collect();
+        find_reversals(&mut *conn, program, entries).await?.into_iter().collect();
     let scope = program.scope();
     for known in find_answered(&mut *conn, &ids).await? {
         if known.scope != scope {

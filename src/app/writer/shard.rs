@@ -2,7 +2,8 @@
 //! commit.
 //!
 //! While one batch is being written, what arrives is applied to the next one, if it can be written fenced (see
-//! `batch.rs`). What cannot is parked until the database is free, and then written locked, by `locked.rs`.
+//! `batch.rs`). What cannot is parked, with all that comes after it, until the database is free, and then written
+//! locked, by `locked.rs`.
 
 mod locked;
 
@@ -110,7 +111,7 @@ impl Shard {
     }
 
     fn has_room(&self) -> bool {
-        self.parked.is_empty() && commands(&self.filled) < BATCH_MAX
+        commands(&self.filled) + commands(&self.parked) < BATCH_MAX
     }
 
     /// Takes what arrived, and what else waits if the database is free.
@@ -130,24 +131,33 @@ impl Shard {
     /// Fills, and writes if the database is free.
     async fn proceed(&mut self) {
         loop {
-            while let Some(group) = self.parked.pop_front() {
-                if !self.fits(&group) {
-                    self.parked.push_front(group);
-                    break;
-                }
-                self.fill(group);
+            // When several programs wait, one locked transaction for all is less than a flush for each.
+            if self.flying.is_some() || only_one_scope(&self.parked) {
+                self.fill_from_parked();
             }
             if self.flying.is_some() {
                 return;
             }
             if !self.filled.is_empty() {
-                return self.depart();
+                self.depart();
+                continue;
             }
             if self.parked.is_empty() {
                 return;
             }
             let groups = self.parked.drain(..).collect();
             self.write_locked(groups, self.look_first, false).await;
+        }
+    }
+
+    /// Fills in the order of arrival, until a group does not fit.
+    fn fill_from_parked(&mut self) {
+        while let Some(group) = self.parked.pop_front() {
+            if !self.fits(&group) {
+                self.parked.push_front(group);
+                return;
+            }
+            self.fill(group);
         }
     }
 
@@ -193,9 +203,9 @@ impl Shard {
 
     /// Sends the batch that was filled to the database.
     fn depart(&mut self) {
-        let (Some(filling), Some(line)) = (&mut self.filling, self.line.take()) else { return };
+        let (groups, line) = (std::mem::take(&mut self.filled), self.take_line());
+        let Some(filling) = &mut self.filling else { return };
         let departed = filling.depart();
-        let groups = std::mem::take(&mut self.filled);
         self.flying = Some(tokio::spawn(fly(line, departed, groups).in_current_span()));
     }
 
@@ -212,22 +222,27 @@ impl Shard {
                 (groups, result.err())
             }
             // It panicked, and whoever waited for it is told that the outcome is unknown.
-            Err(_lost) => {
-                self.line = Some(self.store.line());
-                (Vec::new(), Some(Error::Unavailable(Away::OutcomeUnknown)))
-            }
+            Err(_lost) => (Vec::new(), Some(Error::Unavailable(Away::OutcomeUnknown))),
         };
         if error.is_none() {
             self.locked_batches = LOCKED_BATCHES;
         }
-        // What was filled since rests on what was not written.
+        // What was filled since rests on what was not written. With the connection goes all that was read on it.
         self.filling = None;
+        if matches!(error, Some(Error::Unavailable(_))) {
+            self.sets.clear();
+        }
         let filled = std::mem::take(&mut self.filled);
         filled.into_iter().rev().for_each(|group| self.parked.push_front(group));
         // Whether it was done shows under the lock: the fence keeps it from being done after that.
         let unknown = matches!(error, Some(Error::Unavailable(_)));
         self.write_locked(groups, error.is_some(), unknown).await;
         self.proceed().await;
+    }
+
+    /// The line, which is back once what flew on it has landed. A panic loses it.
+    fn take_line(&mut self) -> Line {
+        self.line.take().unwrap_or_else(|| self.store.line())
     }
 
     fn terms(&self, look_first: bool) -> Terms {
@@ -244,8 +259,14 @@ impl Shard {
     }
 }
 
-fn commands(groups: &[Group]) -> usize {
-    groups.iter().map(|group| group.submissions.len()).sum()
+fn commands<'g>(groups: impl IntoIterator<Item = &'g Group>) -> usize {
+    groups.into_iter().map(|group| group.submissions.len()).sum()
+}
+
+fn only_one_scope(groups: &VecDeque<Group>) -> bool {
+    let mut scopes = groups.iter().flat_map(|group| &group.submissions).map(|sent| sent.command.scope());
+    let first = scopes.next();
+    scopes.all(|scope| Some(scope) == first)
 }
 
 /// Answers each group with its share of the outcomes.
@@ -271,12 +292,16 @@ async fn land(flying: Option<&mut JoinHandle<Landed>>) -> Result<Landed, JoinErr
 async fn fly(mut line: Line, departed: Departed, groups: Vec<Group>) -> Landed {
     let submissions = groups.iter().flat_map(|group| &group.submissions);
     let written = async {
-        let done = departed.write(line.idle().await?, submissions).await?;
+        let done = departed.write(line.idle()?, submissions).await?;
         line.keep();
         Ok(done)
     };
     let written = tokio::time::timeout(FENCED_MAX, written).await;
     let result = written.unwrap_or(Err(Error::Unavailable(Away::OutcomeUnknown)));
+    if matches!(result, Err(Error::Contended)) {
+        // The statement was answered, so that the connection is as good as before.
+        line.keep();
+    }
     Landed { line, groups, result }
 }
 

@@ -76,7 +76,11 @@ fn push_literal(packed: &mut Vec<u8>, literal: &[u8]) {
 }
 
 fn push_id(packed: &mut Vec<u8>, named: &mut Vec<Uuid>, id: Uuid, ids: RowIds) {
-    let earlier = named.iter().position(|known| *known == id).and_then(|place| u8::try_from(place).ok());
+    let earlier = named
+        .iter()
+        .take(usize::from(u8::MAX - EARLIER) + 1)
+        .position(|known| *known == id)
+        .and_then(|place| u8::try_from(place).ok());
     match earlier.and_then(|place| place.checked_add(EARLIER)) {
         _ if id == ids.scope => packed.push(SCOPE),
         _ if id == ids.request => packed.push(REQUEST),

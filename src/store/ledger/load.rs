@@ -182,7 +182,29 @@ pub async fn load_whole_ledger(
     load_ledger(conn, program, ledger, &wanted).await
 }
 
-/// The reversals of a program among these entries; of all of it when none are named.
+/// The reversals of a program among these entries.
+///
+/// # Errors
+/// Fails when the database does.
+#[tracing::instrument(level = "debug", name = "db.ledger.find_reversals", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "ledger.find_reversals"))]
+pub async fn find_reversals(
+    conn: &mut PgConnection,
+    program: ProgramId,
+    entries: &BTreeSet<EntryId>,
+) -> Result<Vec<(EntryId, EntryId)>, Error> {
+    let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(
+        "-- ledger.find_reversals
+         SELECT entry_id, reversed_by FROM reversals WHERE program_id = $1 AND entry_id = ANY($2)",
+    )
+    .bind(program.uuid())
+    .bind(uuids(entries, EntryId::uuid))
+    .fetch_all(conn)
+    .await
+    .map_err(failed)?;
+    Ok(rows.into_iter().map(|(entry, by)| (EntryId::new(entry), EntryId::new(by))).collect())
+}
+
+/// All reversals of a program.
 ///
 /// # Errors
 /// Fails when the database does.
@@ -190,15 +212,13 @@ pub async fn load_whole_ledger(
 pub async fn list_reversals(
     conn: &mut PgConnection,
     program: ProgramId,
-    entries: Option<&BTreeSet<EntryId>>,
 ) -> Result<Vec<(EntryId, EntryId)>, Error> {
     let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(
         "-- ledger.list_reversals
          SELECT entry_id, reversed_by FROM reversals
-          WHERE program_id = $1 AND ($2::uuid[] IS NULL OR entry_id = ANY($2)) ORDER BY entry_id",
+          WHERE program_id = $1 ORDER BY entry_id",
     )
     .bind(program.uuid())
-    .bind(entries.map(|ids| uuids(ids, EntryId::uuid)))
     .fetch_all(conn)
     .await
     .map_err(failed)?;

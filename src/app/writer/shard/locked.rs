@@ -34,7 +34,7 @@ impl Shard {
     }
 
     async fn write_groups(mut self, groups: Vec<Group>, look_first: bool, unknown: bool) -> Self {
-        let Some(mut line) = self.line.take() else { return self };
+        let mut line = self.take_line();
         let submissions = groups.iter().flat_map(|group| group.submissions.iter().cloned()).collect();
         self.locked_batches = self.locked_batches.saturating_sub(1);
         let outcomes = self.write(&mut line, submissions, look_first, unknown).await;
@@ -56,9 +56,12 @@ impl Shard {
         while let Some(mut piece) = pieces.pop() {
             match self.try_to_write(line, &piece, look_first).await {
                 Ok(done) => outcomes.extend(done),
-                // Splitting cures neither of these.
+                // Splitting cures neither of these. What may have been done before stays unknown.
+                Err(Error::Unavailable(_) | Error::Contended) if unknown => {
+                    let unknown = || Err(Error::Unavailable(Away::OutcomeUnknown));
+                    outcomes.extend(piece.iter().map(|_| unknown()));
+                }
                 Err(Error::Unavailable(away)) => {
-                    let away = if unknown { Away::OutcomeUnknown } else { away };
                     outcomes.extend(piece.iter().map(|_| Err(Error::Unavailable(away))));
                 }
                 Err(Error::Contended) => outcomes.extend(piece.iter().map(|_| Err(Error::Contended))),
@@ -113,7 +116,12 @@ async fn commit(
     terms: Terms,
     submissions: &[Submission],
 ) -> Result<Done, Error> {
-    let conn = line.begin().await?;
+    line.begin().await?;
+    if line.is_new() && !seeded(Bug::KeepWorkingSetAfterFailure) {
+        // The database may be another one than before, after a failover that lost its last commits.
+        sets.clear();
+    }
+    let conn = line.open()?;
     match write_locked(conn, sets, terms, submissions).await {
         Ok(done) => match line.commit().await {
             Err(_) if seeded(Bug::AcknowledgeBeforeCommit) => Ok(done),
