@@ -5,7 +5,7 @@
 //! the work. The queue is bounded by entries and by bytes: a unary call that finds it full is refused at once,
 //! a stream is not read on until there is room.
 //!
-//! The writer's loop is in [`shard`], one transaction in `batch.rs`.
+//! The writer's loop is in `writer/shard.rs`, one transaction in `batch.rs`.
 
 mod shard;
 
