@@ -63,7 +63,8 @@ impl fmt::Display for Violations {
 pub enum Away {
     /// The database cannot be reached or has no free connection.
     Database,
-    /// The connection was lost while committing: the write may or may not have happened.
+    /// The write may or may not have happened: the connection was lost while it was committed, the database did
+    /// not answer in time, or the writer failed in the middle.
     OutcomeUnknown,
     /// The service is shutting down.
     Draining,
