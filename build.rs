@@ -5,8 +5,12 @@ use std::path::PathBuf;
 use prost::Message as _;
 
 /// Services and the files that they stand in; everything else is imported by these.
-const FILES: [&str; 4] = [
+const FILES: [&str; 8] = [
+    "safelane/v1/change.proto",
     "safelane/v1/organization_service.proto",
+    "safelane/v1/site_service.proto",
+    "safelane/v1/task_service.proto",
+    "safelane/v1/team_service.proto",
     "safelane/v1/funding_service.proto",
     "safelane/v1/budget_report_service.proto",
     "safelane/v1/error_reason.proto",

@@ -1,9 +1,11 @@
 //! The use cases: authorize, open a transaction, call the domain, call the store.
 //!
-//! Reading order: [`command`], [`writer`], [`funding`], then [`report`] and [`stream`]. Nothing here knows
+//! Reading order: [`command`], [`writer`], [`funding`], then [`report`] and [`stream`]; [`change`] for everything
+//! that is not money. Nothing here knows
 //! the wire: what must be encoded goes through [`codec::EventCodec`], which `rpc` fills in.
 
 mod batch;
+pub mod change;
 pub mod codec;
 pub mod command;
 pub mod feed;
@@ -14,8 +16,10 @@ pub mod page;
 pub mod program_facts;
 pub mod readiness;
 pub mod report;
+mod rights;
 pub mod seats;
 pub mod stream;
+pub mod team;
 pub mod token;
 pub mod verify;
 mod working_sets;

@@ -1,10 +1,15 @@
 //! The rules and the types that cannot be wrong. Nothing here waits, reads a clock, draws a random number,
 //! or knows SQL or the wire; everything can be tested by calling it.
 //!
-//! Reading order: [`money`], [`program`], [`entry`], [`ledger`].
+//! Reading order: [`money`], [`program`], [`entry`], [`ledger`]; then [`days`], [`site`], [`task`], [`team`],
+//! [`accreditation`], [`assignment`], [`safety_stop`].
 
+pub mod accreditation;
+pub mod activity;
+pub mod assignment;
 pub mod caller;
 pub mod currency;
+pub mod days;
 pub mod entry;
 pub mod ids;
 pub mod kind;
@@ -16,4 +21,9 @@ pub mod program;
 pub mod rate;
 pub mod refusal;
 pub mod report;
+pub mod safety_stop;
+pub mod site;
+pub mod task;
+pub mod team;
 pub mod text;
+mod words;

@@ -171,6 +171,11 @@ impl Error {
         Self::NotFound { kind, id: id.to_string() }
     }
 
+    /// The id is of something in another journal, so that this is no retry.
+    pub fn id_elsewhere(kind: Kind, id: impl fmt::Display, differs: &str) -> Self {
+        Self::AlreadyExists { kind, id: id.to_string(), differs: differs.to_owned() }
+    }
+
     /// How long a caller should wait before it tries again, where trying again can help.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {

@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod budget_report;
+mod change;
 pub mod convert;
 pub mod funding;
 pub mod funding_reads;
@@ -11,8 +12,11 @@ pub mod journal;
 pub mod organization;
 mod posting_stream;
 pub mod read;
+pub mod site;
 pub mod status;
 pub mod stored;
+pub mod task;
+pub mod team;
 
 use tonic::{Request, Status};
 

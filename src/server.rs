@@ -43,6 +43,12 @@ use crate::rpc::organization::OrganizationRpc;
 use crate::rpc::pb::budget_report_service_server::BudgetReportServiceServer;
 use crate::rpc::pb::funding_service_server::FundingServiceServer;
 use crate::rpc::pb::organization_service_server::OrganizationServiceServer;
+use crate::rpc::pb::site_service_server::SiteServiceServer;
+use crate::rpc::pb::task_service_server::TaskServiceServer;
+use crate::rpc::pb::team_service_server::TeamServiceServer;
+use crate::rpc::site::SiteRpc;
+use crate::rpc::task::TaskRpc;
+use crate::rpc::team::TeamRpc;
 use crate::rpc::{DESCRIPTOR, MESSAGE_BYTES_MAX, journal};
 use crate::server::accept::{Drained, Shutdown, serve};
 use crate::server::auth::AuthLayer;
@@ -230,11 +236,20 @@ fn routes(
         .max_decoding_message_size(MESSAGE_BYTES_MAX);
     let organizations = OrganizationServiceServer::new(OrganizationRpc { app: app.clone() })
         .max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let sites =
+        SiteServiceServer::new(SiteRpc { app: app.clone() }).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let tasks =
+        TaskServiceServer::new(TaskRpc { app: app.clone() }).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let teams =
+        TeamServiceServer::new(TeamRpc { app: app.clone() }).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let names = pool.services().map(|service| service.full_name().to_owned());
     let own: Vec<String> = names.filter(|name| name.starts_with("safelane.")).collect();
     let mut routes = Routes::new(funding)
         .add_service(reports)
         .add_service(organizations)
+        .add_service(sites)
+        .add_service(tasks)
+        .add_service(teams)
         .add_service(HealthRpc::new(ready, own).into_server());
     if server.settings.reflection {
         routes = with_reflection(routes)?;

@@ -4,6 +4,7 @@
 //! Statement texts begin with `-- area.verb`, which shows in `pg_stat_statements` and in logs.
 
 pub mod audit;
+pub mod change;
 pub mod embedded;
 pub mod feed;
 pub mod funding;
@@ -14,6 +15,7 @@ pub mod migrate;
 pub mod organization;
 pub mod report;
 pub mod rows;
+pub mod team;
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -28,6 +30,8 @@ use crate::store::line::Line;
 
 /// How often a transaction is tried when it loses to a concurrent one.
 pub const TRIES_MAX: u32 = 5;
+/// How much longer each next try waits.
+const RETRY_WAIT: Duration = Duration::from_millis(10);
 /// How long a call waits for a free connection before it is refused.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// The longest that one try of a transaction may take. Above the server's own limit of a statement, which does
@@ -93,6 +97,38 @@ impl Store {
         let (pool, probe) = (pool(connections_max), pool(1));
         let writing = bounded.options(line::SETTINGS);
         Self { pool, probe, writing, unbounded, tasks: TaskTracker::new() }
+    }
+
+    /// Runs `body` in a transaction that changes something, in a task of its own: a caller that goes away changes
+    /// nothing about it. A try that loses to a concurrent transaction is begun again, [`TRIES_MAX`] times at most.
+    ///
+    /// # Errors
+    /// What the body answers; `Contended` when every try lost; `OutcomeUnknown` when the connection was lost at
+    /// COMMIT.
+    pub async fn transaction<T, F>(&self, name: &'static str, body: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'c> Fn(&'c mut PgConnection) -> Work<'c, T> + Send + Sync + 'static,
+    {
+        let pool = self.pool.clone();
+        self.detach(async move {
+            for lost in 0..TRIES_MAX {
+                tokio::time::sleep(RETRY_WAIT * lost).await;
+                let mut conn = pool.acquire().await.map_err(failed)?;
+                let tried = tokio::time::timeout(TRY_MAX, transaction_on(&mut conn, &body)).await;
+                match tried {
+                    Ok(Err(Error::Contended)) => tracing::debug!(name, lost, "a transaction lost to another"),
+                    Ok(done) => return done,
+                    Err(_) => {
+                        // It may be in the middle of anything, so nobody else may get it.
+                        conn.close_on_drop();
+                        return Err(Error::Unavailable(Away::OutcomeUnknown));
+                    }
+                }
+            }
+            Err(Error::Contended)
+        })
+        .await
     }
 
     /// Runs `body` on one consistent, read-only snapshot.
@@ -185,6 +221,27 @@ impl Store {
         self.tasks.wait().await;
         self.pool.close().await;
         self.probe.close().await;
+    }
+}
+
+async fn transaction_on<T, F>(conn: &mut PgConnection, body: &F) -> Result<T, Error>
+where
+    T: Send,
+    F: for<'c> Fn(&'c mut PgConnection) -> Work<'c, T> + Sync,
+{
+    let mut tx = conn.begin().await.map_err(failed)?;
+    match body(&mut tx).await {
+        Ok(done) => {
+            tx.commit().await.map_err(commit_failed)?;
+            Ok(done)
+        }
+        Err(error) => {
+            if let Err(lost) = tx.rollback().await {
+                // The connection is gone, and the transaction with it.
+                tracing::debug!(error = %lost, "rollback on a lost connection");
+            }
+            Err(error)
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! How events become bytes. The wire types live in `rpc`, which may not be named here, so `rpc` hands these
-//! four functions over when the service is put together.
+//! functions over when the service is put together.
 
+use crate::app::change::{Change, Request};
 use crate::app::command::{Command, Event};
 use crate::error::Error;
 use crate::store::journal::EventKind;
@@ -17,4 +18,9 @@ pub struct EventCodec {
     /// Path of the first field in which a request differs from the one that made a stored event; none when
     /// they are the same.
     pub differs: fn(EventKind, &[u8], &Command) -> Option<String>,
+    /// Encodes a change of the operations side.
+    pub encode_change: fn(&Change) -> Vec<u8>,
+    /// Path of the first field in which a request differs from the one that made a stored event; none when they
+    /// are the same.
+    pub request_differs: fn(EventKind, &[u8], &Request) -> Option<String>,
 }

@@ -1,5 +1,6 @@
 //! What can be asked to change, and the event that comes of it.
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::domain::entry::{Entry, PostedEntry};
@@ -116,6 +117,17 @@ pub enum Event {
     Allocation(Allocation),
     /// An entry was booked.
     Entry(PostedEntry),
+    /// Something of the operations side changed. Money needs to know only that it did, and where it stands.
+    Changed(Place),
+}
+
+/// Where and when an event stands in its journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Its revision.
+    pub revision: i64,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
 }
 
 impl Event {
@@ -128,6 +140,7 @@ impl Event {
             Self::Period(_) => EventKind::PeriodChanged,
             Self::Allocation(_) => EventKind::AllocationCreated,
             Self::Entry(_) => EventKind::EntryPosted,
+            Self::Changed(_) => EventKind::Changed,
         }
     }
 }

@@ -46,6 +46,28 @@ id! {
     ObligationId,
     /// An entry of the ledger.
     EntryId,
+    /// A team of an operator.
+    TeamId,
+    /// A person, the same in every membership.
+    PersonId,
+    /// The time of a person in a team.
+    MemberId,
+    /// Equipment or an animal.
+    AssetId,
+    /// An accreditation.
+    AccreditationId,
+    /// A refresher training.
+    RefresherId,
+    /// A licence for a task.
+    LicenceId,
+    /// A team that is sent to a task.
+    AssignmentId,
+    /// A hazardous area.
+    SiteId,
+    /// A survey of a site.
+    SurveyId,
+    /// A safety stop.
+    SafetyStopId,
     /// A task on ground.
     TaskId,
     /// A field report.

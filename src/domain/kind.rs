@@ -19,6 +19,30 @@ pub enum Kind {
     Obligation,
     /// An entry of the ledger.
     Entry,
+    /// A unit of an operator.
+    Team,
+    /// Somebody who works for an operator.
+    Person,
+    /// The time of a person in a team.
+    Member,
+    /// Equipment or an animal.
+    Asset,
+    /// An accreditation.
+    Accreditation,
+    /// A refresher training.
+    Refresher,
+    /// A licence for a task.
+    TaskLicence,
+    /// A team that is sent to a task.
+    Assignment,
+    /// A hazardous area.
+    Site,
+    /// A survey of a site.
+    Survey,
+    /// An order to work on sites.
+    Task,
+    /// A halt of work.
+    SafetyStop,
     /// A write request that is known only by its id.
     Request,
 }
@@ -33,6 +57,18 @@ impl fmt::Display for Kind {
             Self::Reservation => "reservation",
             Self::Obligation => "obligation",
             Self::Entry => "entry",
+            Self::Team => "team",
+            Self::Person => "person",
+            Self::Member => "member",
+            Self::Asset => "asset",
+            Self::Accreditation => "accreditation",
+            Self::Refresher => "refresher",
+            Self::TaskLicence => "task licence",
+            Self::Assignment => "assignment",
+            Self::Site => "site",
+            Self::Survey => "survey",
+            Self::Task => "task",
+            Self::SafetyStop => "safety stop",
             Self::Request => "request",
         })
     }

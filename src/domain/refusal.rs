@@ -2,9 +2,14 @@
 //! way out. Each has one value of `ErrorReason` on the wire.
 
 use jiff::civil::Date;
+use uuid::Uuid;
 
+use crate::domain::assignment::Finding;
 use crate::domain::currency::Currency;
-use crate::domain::ids::{AllocationId, EntryId, ObligationId, OrganizationId, PeriodId, ReservationId};
+use crate::domain::ids::{
+    AllocationId, EntryId, ObligationId, OrganizationId, PeriodId, ReservationId, SafetyStopId, SiteId,
+    TaskId, TeamId,
+};
 use crate::domain::kind::Kind;
 use crate::domain::money::format_minor_units;
 use crate::domain::organization::OrganizationKind;
@@ -122,6 +127,25 @@ pub enum Refusal {
     WrongPurpose { purpose: Purpose, parent: Purpose },
     #[error("allocation {parent} is not of period {period}")]
     OtherPeriod { parent: AllocationId, period: PeriodId },
+    #[error("{kind} {id} is {state} and cannot {action}; it must be {}", allowed.join(" or "))]
+    WrongState { kind: Kind, id: Uuid, state: &'static str, action: &'static str, allowed: Vec<&'static str> },
+    #[error("{kind} {id} cannot {action}: {}", missing.join("; "))]
+    NotReady { kind: Kind, id: Uuid, action: &'static str, missing: Vec<String> },
+    #[error("{kind} {id} is under safety stop {stop}; it must be lifted first")]
+    SafetyStopped { kind: Kind, id: Uuid, stop: SafetyStopId },
+    #[error(
+        "team {team} cannot be sent to task {task}: {}",
+        findings.iter().map(|finding| finding.text.as_str()).collect::<Vec<_>>().join("; ")
+    )]
+    AssignmentRefused { team: TeamId, task: TaskId, findings: Vec<Finding> },
+    #[error(
+        "the parts have {parts_m2} m2 together, site {site} has {area_m2} m2; they may differ by {tolerance_m2} m2"
+    )]
+    AreaMismatch { site: SiteId, area_m2: i64, parts_m2: i64, tolerance_m2: i64 },
+    #[error("{kind} {id} belongs to organization {owner}, not {organization}")]
+    BelongsElsewhere { kind: Kind, id: Uuid, owner: OrganizationId, organization: OrganizationId },
+    #[error("{kind} {id} has {what} on some of these days already; end that first or choose other days")]
+    DaysOverlap { kind: Kind, id: Uuid, what: &'static str },
     #[error("revision {requested} does not exist yet; the journal is at {revision}")]
     RevisionAhead { requested: i64, revision: i64 },
     #[error("the token is of another history: a backup was restored; start from a snapshot")]

@@ -4,6 +4,8 @@
 pub mod entry;
 pub mod entry_out;
 pub mod report;
+pub mod team;
+pub mod words;
 
 use jiff::Timestamp;
 use jiff::civil::Date;

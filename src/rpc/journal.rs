@@ -5,12 +5,13 @@ use prost_reflect::{DescriptorPool, DynamicMessage, ReflectMessage as _, Value};
 use sha2::{Digest as _, Sha256};
 
 use crate::app::codec::EventCodec;
-use crate::app::command::{Command, Event};
+use crate::app::command::{Command, Event, Place};
 use crate::domain::currency::Currency;
 use crate::domain::entry::PostedEntry;
 use crate::domain::ids::AllocationId;
 use crate::domain::program::{Balance, Buckets, Turnover};
 use crate::error::Error;
+use crate::rpc::change;
 use crate::rpc::convert::entry::{Context, read_entry, read_outcome};
 use crate::rpc::convert::{self, entry_out, read_timestamp};
 use crate::rpc::read::Reader;
@@ -18,7 +19,14 @@ use crate::rpc::{DESCRIPTOR, pb};
 use crate::store::journal::EventKind;
 
 /// The functions that `app` needs of the wire.
-pub const CODEC: EventCodec = EventCodec { encode, decode, digest, differs };
+pub const CODEC: EventCodec = EventCodec {
+    encode,
+    decode,
+    digest,
+    differs,
+    encode_change: change::encode,
+    request_differs: change::differs,
+};
 
 fn encode(event: &Event) -> Vec<u8> {
     match event {
@@ -27,6 +35,10 @@ fn encode(event: &Event) -> Vec<u8> {
         Event::Period(changed) => convert::period(changed).encode_to_vec(),
         Event::Allocation(new) => convert::allocation(new).encode_to_vec(),
         Event::Entry(posted) => entry_out::posted_entry(posted).encode_to_vec(),
+        Event::Changed(place) => {
+            let recorded_at = Some(convert::timestamp(place.recorded_at));
+            pb::Change { revision: place.revision, recorded_at, ..pb::Change::default() }.encode_to_vec()
+        }
     }
 }
 
@@ -53,6 +65,11 @@ fn decode(kind: EventKind, bytes: &[u8]) -> Result<Event, Error> {
         EventKind::EntryPosted => {
             let stored = read::<pb::PostEntryResponse>(bytes)?;
             read_posted(&mut reader, &stored).map(Event::Entry)
+        }
+        EventKind::Changed => {
+            let stored = read::<pb::Change>(bytes)?;
+            let recorded_at = read_timestamp(stored.recorded_at.as_ref());
+            Some(Event::Changed(Place { revision: stored.revision, recorded_at }))
         }
     };
     reader.finish(event).map_err(|error| corrupt(error.to_string()))
@@ -236,7 +253,7 @@ fn differs(kind: EventKind, stored: &[u8], command: &Command) -> Option<String> 
 }
 
 /// Path of the first field in which two encodings of one message differ.
-fn first_difference(message: &str, before: &[u8], after: &[u8]) -> Option<String> {
+pub(super) fn first_difference(message: &str, before: &[u8], after: &[u8]) -> Option<String> {
     let pool = DescriptorPool::decode(DESCRIPTOR).ok()?;
     let descriptor = pool.get_message_by_name(message)?;
     let before = DynamicMessage::decode(descriptor.clone(), before).ok()?;

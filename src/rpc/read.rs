@@ -1,12 +1,15 @@
 //! Reading request fields into types that cannot be wrong. A [`Reader`] goes on after a bad field, so that
 //! the caller hears of all of them at once.
 
+use std::fmt;
+
 use jiff::civil::Date;
 use jiff::{Timestamp, tz::TimeZone};
 use uuid::Uuid;
 
 use crate::app::page::PageRequest;
 use crate::domain::currency::Currency;
+use crate::domain::days::Days;
 use crate::domain::entry::EFFECTIVE_AHEAD_DAYS_MAX;
 use crate::domain::money::{Amount, Money};
 use crate::domain::text::quote;
@@ -174,6 +177,47 @@ impl Reader {
         Some(money?.amount)
     }
 
+    /// Days from a first to a last one; without a last one they have no end.
+    pub fn days(&mut self, field: &str, first: Option<pb::Date>, last: Option<pb::Date>) -> Option<Days> {
+        let first = self.date(&format!("{field}first_day"), first);
+        let last = match last {
+            None => Some(None),
+            Some(last) => self.date(&format!("{field}last_day"), Some(last)).map(Some),
+        };
+        self.parse(&format!("{field}last_day"), Days::new(first?, last?))
+    }
+
+    /// A number within bounds.
+    pub fn within<T: PartialOrd + fmt::Display + Copy>(
+        &mut self,
+        field: &str,
+        value: T,
+        low: T,
+        high: T,
+    ) -> Option<T> {
+        if low <= value && value <= high {
+            return Some(value);
+        }
+        self.bad(field, format!("is {value}; give {low} to {high}"));
+        None
+    }
+
+    /// The paths of a mask: at least one, each of those that may be changed.
+    pub fn mask(&mut self, mask: Option<&prost_types::FieldMask>, allowed: &[&str]) -> Option<Vec<String>> {
+        let paths = mask.map_or(&[][..], |mask| mask.paths.as_slice());
+        if paths.is_empty() {
+            self.bad("update_mask", format!("is empty; name one or more of {}", allowed.join(", ")));
+            return None;
+        }
+        let unknown = paths.iter().find(|path| !allowed.contains(&path.as_str()));
+        if let Some(path) = unknown {
+            let rule = format!("{} cannot be changed; only {}", quote(path), allowed.join(", "));
+            self.bad("update_mask", rule);
+            return None;
+        }
+        Some(paths.to_vec())
+    }
+
     /// `min_revision` and its like.
     pub fn revision(&mut self, field: &str, revision: i64) -> Option<i64> {
         if revision < 0 {
@@ -232,4 +276,22 @@ as_name!(
     pb::PeriodState,
     pb::PushDown,
     pb::ReportProfile,
+    pb::AccreditationLevel,
+    pb::AccreditationState,
+    pb::ActivityType,
+    pb::AssetKind,
+    pb::AssetState,
+    pb::AssignmentState,
+    pb::FindingReason,
+    pb::HazardClass,
+    pb::MemberRole,
+    pb::ReleaseType,
+    pb::SafetyStopCause,
+    pb::SiteStatus,
+    pb::SurveyKind,
+    pb::SurveyResult,
+    pb::SuspensionCause,
+    pb::TaskState,
+    pb::TeamState,
+    pb::TeamType,
 );

@@ -9,6 +9,7 @@ use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
+use crate::domain::refusal::Refusal;
 use crate::error::{Away, Error, Violations};
 use crate::rpc::MESSAGE_BYTES_MAX;
 use crate::rpc::pb::ErrorReason;
@@ -124,9 +125,7 @@ fn add_details(details: &mut ErrorDetails, error: &Error, reason: ErrorReason) {
         Error::NotFound { kind, id } => {
             details.set_resource_info(kind.to_string(), id, "", error.to_string());
         }
-        Error::Refused(refusal) => {
-            details.add_precondition_failure_violation(RULE, reason.as_str_name(), refusal.to_string());
-        }
+        Error::Refused(refusal) => add_rules(details, refusal, reason),
         Error::Quota { what, .. } => {
             details.add_quota_failure_violation(*what, error.to_string());
         }
@@ -142,6 +141,25 @@ fn add_details(details: &mut ErrorDetails, error: &Error, reason: ErrorReason) {
     }
     if let Some(wait) = error.retry_after() {
         details.set_retry_info(Some(wait));
+    }
+}
+
+/// Every rule that a refusal names, each as a violation of its own, so that a caller mends them in one go.
+fn add_rules(details: &mut ErrorDetails, refusal: &Refusal, reason: ErrorReason) {
+    match refusal {
+        Refusal::AssignmentRefused { findings, .. } => {
+            for finding in findings {
+                details.add_precondition_failure_violation(RULE, finding.reason.word(), &finding.text);
+            }
+        }
+        Refusal::NotReady { missing, .. } => {
+            for text in missing {
+                details.add_precondition_failure_violation(RULE, reason.as_str_name(), text);
+            }
+        }
+        _ => {
+            details.add_precondition_failure_violation(RULE, reason.as_str_name(), refusal.to_string());
+        }
     }
 }
 

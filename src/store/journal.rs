@@ -33,6 +33,8 @@ pub enum EventKind {
     AllocationCreated = 4,
     /// An `EntryPosted`.
     EntryPosted = 5,
+    /// A `Change` of the operations side.
+    Changed = 6,
 }
 
 impl EventKind {
@@ -43,6 +45,7 @@ impl EventKind {
             3 => Ok(Self::PeriodChanged),
             4 => Ok(Self::AllocationCreated),
             5 => Ok(Self::EntryPosted),
+            6 => Ok(Self::Changed),
             other => Err(Error::bug(format!("the journal holds events of unknown kind {other}"))),
         }
     }
@@ -81,7 +84,7 @@ pub struct Answered {
     pub scope: ScopeId,
     /// The request's id.
     pub request: Uuid,
-    /// Of the typed request; none for entries, whose message holds all of it.
+    /// Of the typed request; none where the message holds all of it.
     pub digest: Option<Vec<u8>>,
     /// What it made.
     pub event: Event,

@@ -17,15 +17,19 @@ use crate::domain::text::{Code, CountryCode, Reference, Title};
 use crate::error::Error;
 
 /// A value that the database should never hold.
-fn corrupt(column: &'static str) -> impl Fn(String) -> Error {
+pub(super) fn corrupt(column: &'static str) -> impl Fn(String) -> Error {
     move |told| Error::bug(format!("corrupt row, column {column}: {told}"))
 }
 
-fn word<T>(column: &'static str, text: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, Error> {
+pub(super) fn word<T>(
+    column: &'static str,
+    text: &str,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<T, Error> {
     read(text).ok_or_else(|| corrupt(column)(format!("unknown word {text:?}")))
 }
 
-fn country(code: Option<&str>) -> Result<Option<CountryCode>, Error> {
+pub(super) fn country(code: Option<&str>) -> Result<Option<CountryCode>, Error> {
     code.map(CountryCode::parse).transpose().map_err(corrupt("country_code"))
 }
 

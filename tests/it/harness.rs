@@ -15,6 +15,9 @@ use safelane::clock::Clock;
 use safelane::rpc::pb::budget_report_service_client::BudgetReportServiceClient;
 use safelane::rpc::pb::funding_service_client::FundingServiceClient;
 use safelane::rpc::pb::organization_service_client::OrganizationServiceClient;
+use safelane::rpc::pb::site_service_client::SiteServiceClient;
+use safelane::rpc::pb::task_service_client::TaskServiceClient;
+use safelane::rpc::pb::team_service_client::TeamServiceClient;
 use safelane::server::accept::Drained;
 use safelane::server::limits::Limits;
 use safelane::server::{JwksSettings, Server, ServerSettings};
@@ -230,6 +233,18 @@ impl World {
 
     pub(crate) fn organizations(&self) -> OrganizationServiceClient<Channel> {
         OrganizationServiceClient::new(self.channel())
+    }
+
+    pub(crate) fn teams(&self) -> TeamServiceClient<Channel> {
+        TeamServiceClient::new(self.channel())
+    }
+
+    pub(crate) fn sites(&self) -> SiteServiceClient<Channel> {
+        SiteServiceClient::new(self.channel())
+    }
+
+    pub(crate) fn tasks(&self) -> TaskServiceClient<Channel> {
+        TaskServiceClient::new(self.channel())
     }
 
     /// Audits the ledger, stops the server and drops the database.

@@ -23,6 +23,7 @@ mod expect;
 mod faults;
 mod following;
 mod gate;
+mod ground;
 mod harness;
 mod health;
 mod hidden_programs;

@@ -309,7 +309,10 @@ impl Follower {
                 self.members = None;
                 false
             }
-            EventKind::EntryPosted | EventKind::OrganizationCreated | EventKind::ProgramCreated => false,
+            EventKind::EntryPosted
+            | EventKind::OrganizationCreated
+            | EventKind::ProgramCreated
+            | EventKind::Changed => false,
         };
         self.reach(revision, self.previous);
         Ok(sent)

@@ -123,6 +123,8 @@ impl Replay {
                 self.check_place(stored, posted.revision, posted.recorded_at);
                 self.take_entry(&posted);
             }
+            // It moves no money. Its record is what the audit compares.
+            Ok(Event::Changed(place)) => self.check_place(stored, place.revision, place.recorded_at),
             Ok(Event::Program(new)) => self.check_place(stored, new.revision, new.created_at),
             Ok(Event::Organization(new)) => self.check_place(stored, new.revision, new.created_at),
             Err(error) => {

@@ -1,6 +1,9 @@
 //! The part of the table that is about rules: each refusal with its reason and the facts of its metadata.
 
+use uuid::Uuid;
+
 use crate::domain::ids::AllocationId;
+use crate::domain::kind::Kind;
 use crate::domain::program::DEPTH_MAX;
 use crate::domain::refusal::Refusal;
 use crate::rpc::pb::ErrorReason;
@@ -40,6 +43,13 @@ pub(super) fn refused(refusal: &Refusal) -> (ErrorReason, Facts) {
         | Refusal::WrongOrganizationKind { .. }
         | Refusal::RevisionAhead { .. }
         | Refusal::OtherEpoch { .. } => refused_other(refusal),
+        Refusal::WrongState { .. }
+        | Refusal::NotReady { .. }
+        | Refusal::SafetyStopped { .. }
+        | Refusal::AssignmentRefused { .. }
+        | Refusal::AreaMismatch { .. }
+        | Refusal::BelongsElsewhere { .. }
+        | Refusal::DaysOverlap { .. } => refused_operations(refusal),
         // These become NOT_FOUND, ALREADY_EXISTS or ABORTED before they get here.
         Refusal::UnknownPeriod(_)
         | Refusal::UnknownAllocation(_)
@@ -231,6 +241,56 @@ fn refused_other(refusal: &Refusal) -> (ErrorReason, Facts) {
             let facts =
                 vec![("token_epoch", token_epoch.to_string()), ("feed_epoch", feed_epoch.to_string())];
             (ErrorReason::ResumeTokenEpoch, facts)
+        }
+        _ => (ErrorReason::Unspecified, Vec::new()),
+    }
+}
+
+fn refused_operations(refusal: &Refusal) -> (ErrorReason, Facts) {
+    let of = |kind: &Kind, id: &Uuid| vec![("kind", kind.to_string()), ("id", id.to_string())];
+    match refusal {
+        Refusal::WrongState { kind, id, state, action, allowed } => {
+            let mut facts = of(kind, id);
+            facts.extend([("state", (*state).to_owned()), ("action", (*action).to_owned())]);
+            facts.push(("allowed", allowed.join(",")));
+            (ErrorReason::WrongState, facts)
+        }
+        Refusal::NotReady { kind, id, action, .. } => {
+            let mut facts = of(kind, id);
+            facts.push(("action", (*action).to_owned()));
+            (ErrorReason::NotReady, facts)
+        }
+        Refusal::SafetyStopped { kind, id, stop } => {
+            let mut facts = of(kind, id);
+            facts.push(("safety_stop_id", stop.to_string()));
+            (ErrorReason::SafetyStopped, facts)
+        }
+        Refusal::AssignmentRefused { team, task, findings } => {
+            let facts = vec![
+                ("team_id", team.to_string()),
+                ("task_id", task.to_string()),
+                ("findings", findings.len().to_string()),
+            ];
+            (ErrorReason::AssignmentRefused, facts)
+        }
+        Refusal::AreaMismatch { site, area_m2, parts_m2, tolerance_m2 } => {
+            let facts = vec![
+                ("site_id", site.to_string()),
+                ("area_m2", area_m2.to_string()),
+                ("parts_m2", parts_m2.to_string()),
+                ("tolerance_m2", tolerance_m2.to_string()),
+            ];
+            (ErrorReason::AreaMismatch, facts)
+        }
+        Refusal::BelongsElsewhere { kind, id, owner, organization } => {
+            let mut facts = of(kind, id);
+            facts.extend([("owner_id", owner.to_string()), ("organization_id", organization.to_string())]);
+            (ErrorReason::BelongsElsewhere, facts)
+        }
+        Refusal::DaysOverlap { kind, id, what } => {
+            let mut facts = of(kind, id);
+            facts.push(("what", (*what).to_owned()));
+            (ErrorReason::DaysOverlap, facts)
         }
         _ => (ErrorReason::Unspecified, Vec::new()),
     }

@@ -24,7 +24,7 @@ pub struct NewEvent {
     pub payload: Bytes,
     /// The id that makes a retry find it.
     pub request: Uuid,
-    /// Of the typed request; none for entries, whose message holds all of it.
+    /// Of the typed request; none where the message holds all of it.
     pub digest: Option<[u8; 16]>,
 }
 

@@ -1,0 +1,239 @@
+//! How everything but money changes: one transaction that holds the heads of the scopes that it changes.
+//!
+//! A [`Changing`] says which scopes it changes and does its work on a [`Ground`]: it reads rows, asks the domain,
+//! writes rows and records what came of it. The mechanism here locks the heads in id order, finds retries, appends
+//! one event to the journal of each scope, and wakes the streams after the commit. An event holds the request itself
+//! and every record that it changed, as it is afterwards.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::app::codec::EventCodec;
+use crate::domain::caller::Caller;
+use crate::domain::ids::ScopeId;
+use crate::domain::kind::Kind;
+use crate::domain::ledger::recorded_at;
+use crate::domain::team::Team;
+use crate::error::Error;
+use crate::store::Connection;
+use crate::store::change::{Appended, append};
+use crate::store::journal::{EventKind, Head, NewEvent, find_answer, lock_heads};
+
+/// What a caller sent: the same id and the same message get the same answer again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The id that the client made for what it creates, or for the call.
+    pub id: Uuid,
+    /// What the id is an id of.
+    pub kind: Kind,
+    /// The method, such as `TeamService/CreateTeam`.
+    pub method: &'static str,
+    /// The message, encoded.
+    pub message: Bytes,
+}
+
+/// A record of the operations side, as it is after a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// A team.
+    Team(Team),
+}
+
+impl Record {
+    /// What it is.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Team(_) => Kind::Team,
+        }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub const fn id(&self) -> Uuid {
+        match self {
+            Self::Team(of) => of.id.uuid(),
+        }
+    }
+}
+
+/// What happened in one scope.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// Revision of the scope's journal.
+    pub revision: i64,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
+    /// Subject of the caller.
+    pub recorded_by: String,
+    /// What was asked.
+    pub request: Arc<Request>,
+    /// What came of it.
+    pub records: Vec<Record>,
+}
+
+/// A change that is done, now or when it was sent first.
+#[derive(Debug, Clone)]
+pub struct Changed {
+    /// Revision of the first scope's journal.
+    pub revision: i64,
+    /// The event in it, encoded.
+    pub message: Bytes,
+}
+
+/// A use case that changes something other than money.
+pub trait Changing: Send + Sync + 'static {
+    /// The scopes that it changes; the request is kept in the first. Asked before the heads are locked and once more
+    /// after that, since what it depends on may change in between.
+    fn scopes(&self, conn: &mut Connection) -> impl Future<Output = Result<Vec<ScopeId>, Error>> + Send;
+
+    /// Does it. An error undoes everything.
+    fn apply(&self, ground: &mut Ground<'_>) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+/// What a change stands on: an open transaction that holds the heads of its scopes.
+pub struct Ground<'c> {
+    /// The transaction.
+    pub conn: &'c mut Connection,
+    /// Who asks.
+    pub caller: &'c Caller,
+    /// The moment of the change, not before anything that the scopes recorded earlier.
+    pub now: Timestamp,
+    scopes: Vec<(Head, Vec<Record>)>,
+}
+
+impl Ground<'_> {
+    /// The revision that a scope will have.
+    ///
+    /// # Errors
+    /// A bug when the scope was not named.
+    pub fn revision(&self, scope: ScopeId) -> Result<i64, Error> {
+        let found = self.scopes.iter().find(|(head, _)| head.scope == scope);
+        let (head, _) = found.ok_or_else(|| not_named(scope))?;
+        Ok(head.revision + 1)
+    }
+
+    /// Records what came of it in the journal of a scope.
+    ///
+    /// # Errors
+    /// A bug when the scope was not named.
+    pub fn record(&mut self, scope: ScopeId, record: Record) -> Result<(), Error> {
+        let found = self.scopes.iter_mut().find(|(head, _)| head.scope == scope);
+        let (_, records) = found.ok_or_else(|| not_named(scope))?;
+        records.push(record);
+        Ok(())
+    }
+}
+
+fn not_named(scope: ScopeId) -> Error {
+    Error::bug(format!("a change of scope {scope} that it did not name"))
+}
+
+impl App {
+    /// Changes something, once for each request id.
+    ///
+    /// # Errors
+    /// Why it was refused, or why the service could not take it.
+    pub async fn change(
+        &self,
+        caller: &Caller,
+        request: Request,
+        changing: impl Changing,
+    ) -> Result<Changed, Error> {
+        let (codec, clock) = (self.codec, Arc::clone(&self.clock));
+        let (caller, request) = (Arc::new(caller.clone()), Arc::new(request));
+        let changing = Arc::new(changing);
+        let method = request.method;
+        let done = self.store.transaction(method, move |conn| {
+            let (caller, request, changing) =
+                (Arc::clone(&caller), Arc::clone(&request), Arc::clone(&changing));
+            let now = clock.now();
+            Box::pin(async move { change_once(conn, codec, now, &caller, &request, &*changing).await })
+        });
+        let (changed, reached) = done.await?;
+        for (scope, revision) in reached {
+            self.feed.tell(scope, revision);
+        }
+        Ok(changed)
+    }
+}
+
+type Done = (Changed, Vec<(ScopeId, i64)>);
+
+async fn change_once(
+    conn: &mut Connection,
+    codec: EventCodec,
+    now: Timestamp,
+    caller: &Caller,
+    request: &Arc<Request>,
+    changing: &impl Changing,
+) -> Result<Done, Error> {
+    let scopes = changing.scopes(conn).await?;
+    let first = *scopes.first().ok_or_else(|| Error::bug("a change of nothing"))?;
+    let heads = lock(conn, &scopes).await?;
+    if let Some(answer) = replay(conn, codec, first, request).await? {
+        return Ok((answer, Vec::new()));
+    }
+    // Whoever held the heads may have changed which scopes this one concerns.
+    if 1 < scopes.len() && changing.scopes(conn).await? != scopes {
+        return Err(Error::Contended);
+    }
+    let now = heads.iter().fold(now, |now, head| recorded_at(now, head.recorded_at));
+    let scopes = heads.into_iter().map(|head| (head, Vec::new())).collect();
+    let mut ground = Ground { conn, caller, now, scopes };
+    changing.apply(&mut ground).await?;
+    let Ground { conn, scopes, .. } = ground;
+    let (mut answer, mut reached) = (None, Vec::new());
+    for (head, records) in scopes {
+        // A scope that turned out not to be concerned keeps its revision.
+        if records.is_empty() {
+            continue;
+        }
+        let (scope, revision) = (head.scope, head.revision + 1);
+        let subjects = records.iter().map(|record| (record.id(), record.kind())).collect();
+        let recorded_by = caller.subject().to_owned();
+        let change =
+            Change { revision, recorded_at: now, recorded_by, request: Arc::clone(request), records };
+        let message = Bytes::from((codec.encode_change)(&change));
+        let (kind, digest) = (EventKind::Changed, None);
+        let event = NewEvent { revision, kind, payload: message.clone(), request: request.id, digest };
+        append(&mut *conn, &Appended { head, at: now, event, subjects }).await?;
+        reached.push((scope, revision));
+        if scope == first {
+            answer = Some(Changed { revision, message });
+        }
+    }
+    let answer = answer.ok_or_else(|| Error::bug(format!("{} recorded nothing", request.method)))?;
+    Ok((answer, reached))
+}
+
+/// Locks the heads in id order. Scopes without a head are of nothing that exists.
+async fn lock(conn: &mut Connection, scopes: &[ScopeId]) -> Result<Vec<Head>, Error> {
+    let ids: Vec<Uuid> = scopes.iter().map(|scope| scope.uuid()).collect();
+    let heads = lock_heads(conn, &ids).await?;
+    match scopes.iter().find(|scope| heads.iter().all(|head| head.scope != **scope)) {
+        Some(missing) => Err(Error::not_found(Kind::Organization, missing)),
+        None => Ok(heads),
+    }
+}
+
+/// The first answer to a request that was sent before.
+async fn replay(
+    conn: &mut Connection,
+    codec: EventCodec,
+    scope: ScopeId,
+    request: &Request,
+) -> Result<Option<Changed>, Error> {
+    let Some(known) = find_answer(conn, scope, request.id).await? else { return Ok(None) };
+    let event = known.event;
+    match (codec.request_differs)(event.kind, &event.payload, request) {
+        None => Ok(Some(Changed { revision: event.revision, message: event.payload })),
+        Some(differs) => {
+            Err(Error::AlreadyExists { kind: request.kind, id: request.id.to_string(), differs })
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Changes on the wire: requests as they are kept, events as they are stored, answers as they are read from them.
+
+use bytes::Bytes;
+use prost::Message;
+use prost_reflect::DescriptorPool;
+use uuid::Uuid;
+
+use crate::app::change::{Change, Changed, Record, Request};
+use crate::domain::kind::Kind;
+use crate::error::Error;
+use crate::rpc::convert;
+use crate::rpc::journal::first_difference;
+use crate::rpc::pb::changed_record::Record as Sent;
+use crate::rpc::{DESCRIPTOR, pb};
+use crate::store::journal::EventKind;
+
+/// What a caller sent, as it is kept. The message is encoded anew from its typed form, so that unknown fields and the
+/// order of fields make no difference.
+pub(super) fn request(id: Uuid, kind: Kind, method: &'static str, message: &impl Message) -> Request {
+    Request { id, kind, method, message: Bytes::from(message.encode_to_vec()) }
+}
+
+/// Encodes the event of a change.
+pub(super) fn encode(change: &Change) -> Vec<u8> {
+    let message = pb::Change {
+        revision: change.revision,
+        recorded_at: Some(convert::timestamp(change.recorded_at)),
+        recorded_by: change.recorded_by.clone(),
+        method: change.request.method.to_owned(),
+        request: change.request.message.to_vec(),
+        records: change.records.iter().map(record).collect(),
+    };
+    message.encode_to_vec()
+}
+
+fn record(of: &Record) -> pb::ChangedRecord {
+    let record = match of {
+        Record::Team(of) => Sent::Team(convert::team::team(of)),
+    };
+    pb::ChangedRecord { record: Some(record) }
+}
+
+/// Path of the first field in which a request differs from the one that made a stored event.
+pub(super) fn differs(kind: EventKind, stored: &[u8], request: &Request) -> Option<String> {
+    let other = || Some("kind of request".to_owned());
+    if kind != EventKind::Changed {
+        return other();
+    }
+    let Ok(first) = pb::Change::decode(stored) else { return Some("content".to_owned()) };
+    if first.method != request.method {
+        return other();
+    }
+    if first.request == request.message {
+        return None;
+    }
+    let path =
+        input_of(request.method).and_then(|name| first_difference(&name, &first.request, &request.message));
+    path.or_else(|| Some("content".to_owned()))
+}
+
+/// Full name of the input of a method.
+fn input_of(method: &str) -> Option<String> {
+    let (service, method) = method.split_once('/')?;
+    let pool = DescriptorPool::decode(DESCRIPTOR).ok()?;
+    let service = pool.get_service_by_name(&format!("safelane.v1.{service}"))?;
+    let found = service.methods().find(|found| found.name() == method)?;
+    Some(found.input().full_name().to_owned())
+}
+
+/// The first record of a kind in the event of a change, as it was answered first.
+pub(super) fn answered<T>(changed: &Changed, pick: impl Fn(Sent) -> Option<T>) -> Result<T, Error> {
+    let event =
+        pb::Change::decode(changed.message.clone()).map_err(|error| Error::Internal(Box::new(error)))?;
+    let found = event.records.into_iter().filter_map(|record| record.record).find_map(pick);
+    found.ok_or_else(|| Error::bug("a change answered without its record"))
+}

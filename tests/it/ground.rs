@@ -1,0 +1,3 @@
+//! The operations side: sites, tasks, teams and assignments, over real gRPC. Each part has a file of its own.
+
+mod teams;
