@@ -175,16 +175,20 @@ CREATE TABLE sites (
     area_m2             BIGINT      NOT NULL,
     computed_area_m2    BIGINT,
     boundary_geojson    TEXT,
+    -- What the text filter looks into: code, name and former names in lower case, one a line.
+    searched            TEXT        NOT NULL,
     latitude_e7         INTEGER,
     longitude_e7        INTEGER,
     accuracy_m          INTEGER,
-    -- The box of the boundary, or the position: degrees times ten million.
+    -- The box of the boundary, or the position, or of the site that it was split from: degrees times ten million.
     south_e7            INTEGER,
     west_e7             INTEGER,
     north_e7            INTEGER,
     east_e7             INTEGER,
     time_zone           TEXT        NOT NULL,
     information_on      DATE        NOT NULL,
+    -- Day of the last evidence of danger, which a release must answer.
+    evidence_on         DATE        NOT NULL,
     evidence            TEXT        NOT NULL,
     came_from_id        UUID,
     suspension_cause    TEXT,
@@ -209,7 +213,9 @@ CREATE TABLE sites (
     CONSTRAINT sites_suspension_check CHECK ((suspension_cause IS NOT NULL) = (status = 'SUSPENDED')),
     CONSTRAINT sites_handed_over_check CHECK ((handed_over_on IS NOT NULL) = (status = 'HANDED_OVER')),
     CONSTRAINT sites_area_check CHECK (0 <= area_m2 AND (status IN ('OPEN', 'SUSPENDED') OR area_m2 = 0)),
-    CONSTRAINT sites_box_check CHECK (south_e7 <= north_e7 AND west_e7 <= east_e7)
+    CONSTRAINT sites_boundary_check CHECK ((boundary_geojson IS NULL) = (computed_area_m2 IS NULL)),
+    CONSTRAINT sites_box_check CHECK (south_e7 <= north_e7 AND west_e7 <= east_e7
+        AND num_nulls(south_e7, west_e7, north_e7, east_e7) IN (0, 4))
 );
 -- For lists by bounding box. box is PostgreSQL's own type, so nothing has to be installed.
 CREATE INDEX sites_box_idx ON sites USING gist (box(point(west_e7, south_e7), point(east_e7, north_e7)));

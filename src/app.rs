@@ -18,6 +18,7 @@ pub mod readiness;
 pub mod report;
 mod rights;
 pub mod seats;
+pub mod site;
 pub mod stream;
 pub mod team;
 pub mod token;

@@ -1,7 +1,7 @@
 //! The rules and the types that cannot be wrong. Nothing here waits, reads a clock, draws a random number,
 //! or knows SQL or the wire; everything can be tested by calling it.
 //!
-//! Reading order: [`money`], [`program`], [`entry`], [`ledger`]; then [`days`], [`site`], [`task`], [`team`],
+//! Reading order: [`money`], [`program`], [`entry`], [`ledger`]; then [`days`], [`geometry`], [`site`], [`land`], [`task`], [`team`],
 //! [`accreditation`], [`assignment`], [`safety_stop`].
 
 pub mod accreditation;
@@ -11,8 +11,10 @@ pub mod caller;
 pub mod currency;
 pub mod days;
 pub mod entry;
+pub mod geometry;
 pub mod ids;
 pub mod kind;
+pub mod land;
 pub mod ledger;
 pub mod legs;
 pub mod money;

@@ -15,6 +15,7 @@ pub mod migrate;
 pub mod organization;
 pub mod report;
 pub mod rows;
+pub mod site;
 pub mod team;
 
 use std::pin::Pin;

@@ -17,6 +17,7 @@ use crate::domain::caller::Caller;
 use crate::domain::ids::ScopeId;
 use crate::domain::kind::Kind;
 use crate::domain::ledger::recorded_at;
+use crate::domain::site::Site;
 use crate::domain::team::Team;
 use crate::error::Error;
 use crate::store::Connection;
@@ -41,6 +42,8 @@ pub struct Request {
 pub enum Record {
     /// A team.
     Team(Team),
+    /// A site.
+    Site(Box<Site>),
 }
 
 impl Record {
@@ -49,6 +52,7 @@ impl Record {
     pub const fn kind(&self) -> Kind {
         match self {
             Self::Team(_) => Kind::Team,
+            Self::Site(_) => Kind::Site,
         }
     }
 
@@ -57,6 +61,7 @@ impl Record {
     pub const fn id(&self) -> Uuid {
         match self {
             Self::Team(of) => of.id.uuid(),
+            Self::Site(of) => of.id.uuid(),
         }
     }
 }

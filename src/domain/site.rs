@@ -113,6 +113,15 @@ pub struct BoundingBox {
     pub east_e7: i32,
 }
 
+impl BoundingBox {
+    /// The box of a single point.
+    #[must_use]
+    pub const fn around(point: Position) -> Self {
+        let Position { latitude_e7, longitude_e7, .. } = point;
+        Self { south_e7: latitude_e7, west_e7: longitude_e7, north_e7: latitude_e7, east_e7: longitude_e7 }
+    }
+}
+
 /// The outline of a site, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Boundary {
@@ -166,10 +175,14 @@ pub struct Site {
     pub boundary: Option<Boundary>,
     /// Its reference point.
     pub position: Option<Position>,
+    /// Where it is: the box of the boundary, else the position, else where the site is that it was split from.
+    pub bounds: Option<BoundingBox>,
     /// IANA name of the time zone whose days count there.
     pub time_zone: String,
     /// Date of the information that rules the present view.
     pub information_on: Date,
+    /// Day of the last evidence of danger.
+    pub evidence_on: Date,
     /// The evidence in words.
     pub evidence: Note,
     /// The site that it was split from or reopened from.

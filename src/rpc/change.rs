@@ -36,6 +36,7 @@ pub(super) fn encode(change: &Change) -> Vec<u8> {
 fn record(of: &Record) -> pb::ChangedRecord {
     let record = match of {
         Record::Team(of) => Sent::Team(convert::team::team(of)),
+        Record::Site(of) => Sent::Site(convert::site::site(of)),
     };
     pb::ChangedRecord { record: Some(record) }
 }

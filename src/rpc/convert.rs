@@ -4,6 +4,7 @@
 pub mod entry;
 pub mod entry_out;
 pub mod report;
+pub mod site;
 pub mod team;
 pub mod words;
 

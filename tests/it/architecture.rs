@@ -95,7 +95,11 @@ fn nothing_points_back() {
 #[test]
 fn money_has_no_floats() {
     for layer in ["domain", "app", "store"] {
-        expect_none(layer, &["f32", "f64"]);
+        let mut found = offences(layer, &["f32", "f64"]);
+        // Degrees come and go as floats, and areas on the ellipsoid are measured with them. Neither is money, and
+        // both are whole numbers outside this module.
+        found.retain(|line| !line.contains("domain/geometry"));
+        assert!(found.is_empty(), "src/{layer} must not use floats:\n{}", found.join("\n"));
     }
 }
 

@@ -1,3 +1,4 @@
 //! The operations side: sites, tasks, teams and assignments, over real gRPC. Each part has a file of its own.
 
+mod sites;
 mod teams;
