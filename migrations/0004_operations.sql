@@ -70,6 +70,9 @@ CREATE TABLE members (
         EXCLUDE USING gist (team_id WITH =, person_id WITH =, daterange(first_day, last_day, '[]') WITH &&)
 );
 CREATE INDEX members_person_id_idx ON members (person_id);
+-- For lists.
+CREATE INDEX members_organization_id_idx ON members (organization_id, member_id);
+CREATE INDEX members_team_id_idx ON members (team_id, member_id);
 
 CREATE TABLE assets (
     organization_id  UUID        NOT NULL,
@@ -102,7 +105,10 @@ CREATE TABLE accreditations (
     first_day        DATE        NOT NULL,
     last_day         DATE,
     state            TEXT        NOT NULL,
+    -- Null for what was never more than an application.
+    granted_at       TIMESTAMPTZ,
     withdrawn_on     DATE,
+    withdrawal_reason TEXT,
     created_at       TIMESTAMPTZ NOT NULL,
     revision         BIGINT      NOT NULL,
     CONSTRAINT accreditations_pkey PRIMARY KEY (accreditation_id),
@@ -111,7 +117,12 @@ CREATE TABLE accreditations (
     CONSTRAINT accreditations_level_check CHECK (level IN ('ORGANIZATION', 'TEAM', 'PERSON')),
     CONSTRAINT accreditations_state_check CHECK (state IN
         ('APPLIED', 'DESK_REVIEW', 'FIELD_ASSESSMENT', 'ACCREDITED', 'SUSPENDED', 'WITHDRAWN')),
-    CONSTRAINT accreditations_withdrawn_check CHECK ((withdrawn_on IS NOT NULL) = (state = 'WITHDRAWN')),
+    CONSTRAINT accreditations_granted_check CHECK
+        (CASE state WHEN 'WITHDRAWN' THEN true
+                    ELSE (granted_at IS NOT NULL) = (state IN ('ACCREDITED', 'SUSPENDED')) END),
+    CONSTRAINT accreditations_withdrawn_check CHECK
+        ((withdrawn_on IS NOT NULL) = (state = 'WITHDRAWN')
+         AND (withdrawal_reason IS NOT NULL) = (state = 'WITHDRAWN')),
     CONSTRAINT accreditations_days_check CHECK (first_day <= last_day)
 );
 -- For the check of an assignment.
@@ -142,6 +153,7 @@ CREATE TABLE refreshers (
     CONSTRAINT refreshers_person_id_fkey FOREIGN KEY (person_id) REFERENCES people
 );
 CREATE INDEX refreshers_person_id_idx ON refreshers (person_id, held_on);
+CREATE INDEX refreshers_organization_id_idx ON refreshers (organization_id, refresher_id);
 
 CREATE TABLE licences (
     organization_id UUID        NOT NULL,
@@ -159,6 +171,7 @@ CREATE TABLE licences (
     CONSTRAINT licences_days_check CHECK (first_day <= last_day)
 );
 CREATE INDEX licences_organization_id_task_id_idx ON licences (organization_id, task_id);
+CREATE INDEX licences_organization_id_idx ON licences (organization_id, licence_id);
 
 -- Sites -----------------------------------------------------------------------------------------------------------
 

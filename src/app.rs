@@ -4,6 +4,8 @@
 //! that is not money. Nothing here knows
 //! the wire: what must be encoded goes through [`codec::EventCodec`], which `rpc` fills in.
 
+pub mod accreditation;
+pub mod asset;
 mod batch;
 pub mod change;
 pub mod codec;
@@ -11,10 +13,13 @@ pub mod command;
 pub mod feed;
 pub mod funding;
 pub mod funding_reads;
+pub mod licence;
+pub mod member;
 pub mod organization;
 pub mod page;
 pub mod program_facts;
 pub mod readiness;
+pub mod refresher;
 pub mod report;
 mod rights;
 pub mod seats;

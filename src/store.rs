@@ -3,6 +3,8 @@
 //!
 //! Statement texts begin with `-- area.verb`, which shows in `pg_stat_statements` and in logs.
 
+pub mod accreditation;
+pub mod asset;
 pub mod audit;
 pub mod change;
 pub mod embedded;
@@ -10,9 +12,13 @@ pub mod feed;
 pub mod funding;
 pub mod journal;
 pub mod ledger;
+pub mod licence;
 pub mod line;
+pub mod member;
 pub mod migrate;
 pub mod organization;
+pub mod person;
+pub mod refresher;
 pub mod report;
 pub mod rows;
 pub mod site;

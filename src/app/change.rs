@@ -13,12 +13,13 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::app::codec::EventCodec;
+use crate::domain::accreditation::{Accreditation, Refresher, TaskLicence};
 use crate::domain::caller::Caller;
 use crate::domain::ids::ScopeId;
 use crate::domain::kind::Kind;
 use crate::domain::ledger::recorded_at;
 use crate::domain::site::Site;
-use crate::domain::team::Team;
+use crate::domain::team::{Asset, Member, Team};
 use crate::error::Error;
 use crate::store::Connection;
 use crate::store::change::{Appended, append};
@@ -44,6 +45,16 @@ pub enum Record {
     Team(Team),
     /// A site.
     Site(Box<Site>),
+    /// A membership.
+    Member(Member),
+    /// An asset.
+    Asset(Asset),
+    /// An accreditation.
+    Accreditation(Box<Accreditation>),
+    /// A refresher.
+    Refresher(Refresher),
+    /// A task licence.
+    Licence(TaskLicence),
 }
 
 impl Record {
@@ -53,15 +64,25 @@ impl Record {
         match self {
             Self::Team(_) => Kind::Team,
             Self::Site(_) => Kind::Site,
+            Self::Member(_) => Kind::Member,
+            Self::Asset(_) => Kind::Asset,
+            Self::Accreditation(_) => Kind::Accreditation,
+            Self::Refresher(_) => Kind::Refresher,
+            Self::Licence(_) => Kind::TaskLicence,
         }
     }
 
     /// Its id.
     #[must_use]
-    pub const fn id(&self) -> Uuid {
+    pub fn id(&self) -> Uuid {
         match self {
             Self::Team(of) => of.id.uuid(),
             Self::Site(of) => of.id.uuid(),
+            Self::Member(of) => of.id.uuid(),
+            Self::Asset(of) => of.id.uuid(),
+            Self::Accreditation(of) => of.id.uuid(),
+            Self::Refresher(of) => of.id.uuid(),
+            Self::Licence(of) => of.id.uuid(),
         }
     }
 }

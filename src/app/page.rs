@@ -1,5 +1,7 @@
 //! Pages of lists: keyset order, and tokens that are bound to the list and its filter.
 
+use uuid::Uuid;
+
 use crate::app::App;
 use crate::app::token::Filter;
 use crate::error::Error;
@@ -52,6 +54,17 @@ impl PageRequest {
     pub fn text_position(&self, app: &App, filter: Filter) -> Result<String, Error> {
         let bytes = self.position(app, filter)?.unwrap_or_default();
         String::from_utf8(bytes).map_err(|_| Error::PageToken)
+    }
+
+    /// Where the page begins, for lists that are ordered by an id: after this one.
+    ///
+    /// # Errors
+    /// `PageToken` when the token is of another list.
+    pub fn id_position(&self, app: &App, filter: Filter) -> Result<Uuid, Error> {
+        match self.position(app, filter)? {
+            None => Ok(Uuid::nil()),
+            Some(bytes) => Uuid::from_slice(&bytes).map_err(|_| Error::PageToken),
+        }
     }
 
     /// Cuts what was read to the page and makes the next token from the last row.

@@ -1,5 +1,9 @@
 //! Accreditation: who is recognised as competent for what, on which days (IMAS 07.30).
 
+mod stand_down;
+mod states;
+mod validity;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use uuid::Uuid;
@@ -11,6 +15,10 @@ use crate::domain::ids::{
 };
 use crate::domain::text::{Note, Reason, Reference};
 use crate::domain::words::words;
+
+pub use stand_down::{STAND_DOWN_DAYS_DEFAULT, stood_down};
+pub use states::{AccreditationChange, Objection};
+pub use validity::valid_days;
 
 words! {
     /// What is recognised.
@@ -44,6 +52,25 @@ words! {
     }
 }
 
+/// An accreditation that is asked for, or granted at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAccreditation {
+    /// Its id.
+    pub id: AccreditationId,
+    /// What the subject is.
+    pub level: AccreditationLevel,
+    /// The operator, team or person.
+    pub subject: Uuid,
+    /// The national authority that is asked, or grants it.
+    pub authority: OrganizationId,
+    /// What it is for.
+    pub activity: ActivityType,
+    /// The number on the paper.
+    pub certificate: Reference,
+    /// On which days it holds.
+    pub days: Days,
+}
+
 /// The recognition of an organization, team or person for one activity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accreditation {
@@ -67,8 +94,10 @@ pub struct Accreditation {
     pub state: AccreditationState,
     /// Times in which it does not hold, the oldest first.
     pub suspensions: Vec<Suspension>,
-    /// The first day on which it no longer holds.
-    pub withdrawn_on: Option<Date>,
+    /// When it became accredited; none for what was never more than an application.
+    pub granted_at: Option<Timestamp>,
+    /// The first day on which it no longer holds, and why.
+    pub withdrawn: Option<(Date, Reason)>,
     /// When it was recorded.
     pub created_at: Timestamp,
     /// Revision of the operator's journal at the last change.

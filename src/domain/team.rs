@@ -190,3 +190,35 @@ pub struct Asset {
     /// Revision of the operator's journal at the last change.
     pub revision: i64,
 }
+
+impl AssetKind {
+    /// The most tasks that an ambulance may cover on one day.
+    pub const SHARED_TASKS_MAX: i32 = 20;
+
+    /// Whether it is used only with a test, calibration or licence that has a last day.
+    #[must_use]
+    pub const fn needs_validity(self) -> bool {
+        matches!(self, Self::Detector | Self::Dog | Self::ExplosivesStore)
+    }
+
+    /// What does not fit the kind: the field of the asset, and the rule that it breaks.
+    #[must_use]
+    pub fn faults(self, has_validity: bool, shared_tasks_max: i32) -> Vec<(&'static str, String)> {
+        let mut faults = Vec::new();
+        if self.needs_validity() && !has_validity {
+            let rule = format!("is missing; {self} needs the last day of its calibration, test or licence");
+            faults.push(("valid_until", rule));
+        }
+        let (given, max) = (shared_tasks_max, Self::SHARED_TASKS_MAX);
+        let rule = match self {
+            Self::Ambulance if !(1..=max).contains(&given) => {
+                format!("is {given}; AMBULANCE needs 1 to {max}")
+            }
+            Self::Ambulance => return faults,
+            _ if given == 0 => return faults,
+            _ => format!("is {given}; only AMBULANCE is shared, give 0"),
+        };
+        faults.push(("shared_tasks_max", rule));
+        faults
+    }
+}

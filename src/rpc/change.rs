@@ -37,6 +37,11 @@ fn record(of: &Record) -> pb::ChangedRecord {
     let record = match of {
         Record::Team(of) => Sent::Team(convert::team::team(of)),
         Record::Site(of) => Sent::Site(convert::site::site(of)),
+        Record::Member(of) => Sent::Member(convert::member::member(of)),
+        Record::Asset(of) => Sent::Asset(convert::asset::asset(of)),
+        Record::Accreditation(of) => Sent::Accreditation(convert::accreditation::accreditation(of)),
+        Record::Refresher(of) => Sent::Refresher(convert::accreditation::refresher(of)),
+        Record::Licence(of) => Sent::Licence(convert::accreditation::licence(of)),
     };
     pb::ChangedRecord { record: Some(record) }
 }

@@ -1,8 +1,11 @@
 //! The one place where wire messages become domain types and back. Reading collects every bad field;
 //! writing cannot fail.
 
+pub mod accreditation;
+pub mod asset;
 pub mod entry;
 pub mod entry_out;
+pub mod member;
 pub mod report;
 pub mod site;
 pub mod team;

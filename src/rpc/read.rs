@@ -134,6 +134,14 @@ impl Reader {
         made
     }
 
+    /// A calendar day that may be absent: `Some(None)` is absent, `None` is bad.
+    pub fn optional_date(&mut self, field: &str, date: Option<pb::Date>) -> Option<Option<Date>> {
+        match date {
+            None => Some(None),
+            Some(date) => self.date(field, Some(date)).map(Some),
+        }
+    }
+
     /// A day that is at most [`EFFECTIVE_AHEAD_DAYS_MAX`] ahead of the server's.
     pub fn past_date(&mut self, field: &str, date: Option<pb::Date>, now: Timestamp) -> Option<Date> {
         let day = self.date(field, date)?;
@@ -180,10 +188,7 @@ impl Reader {
     /// Days from a first to a last one; without a last one they have no end.
     pub fn days(&mut self, field: &str, first: Option<pb::Date>, last: Option<pb::Date>) -> Option<Days> {
         let first = self.date(&format!("{field}first_day"), first);
-        let last = match last {
-            None => Some(None),
-            Some(last) => self.date(&format!("{field}last_day"), Some(last)).map(Some),
-        };
+        let last = self.optional_date(&format!("{field}last_day"), last);
         self.parse(&format!("{field}last_day"), Days::new(first?, last?))
     }
 

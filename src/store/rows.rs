@@ -5,6 +5,7 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use crate::domain::currency::Currency;
+use crate::domain::days::Days;
 use crate::domain::ids::{
     AllocationId, ObligationId, OrganizationId, PeriodId, ProgramId, ReservationId, TaskId,
 };
@@ -27,6 +28,10 @@ pub(super) fn word<T>(
     read: impl Fn(&str) -> Option<T>,
 ) -> Result<T, Error> {
     read(text).ok_or_else(|| corrupt(column)(format!("unknown word {text:?}")))
+}
+
+pub(super) fn days(first: jiff_sqlx::Date, last: Option<jiff_sqlx::Date>) -> Result<Days, Error> {
+    Days::new(first.to_jiff(), last.map(jiff_sqlx::Date::to_jiff)).map_err(corrupt("last_day"))
 }
 
 pub(super) fn country(code: Option<&str>) -> Result<Option<CountryCode>, Error> {

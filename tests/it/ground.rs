@@ -1,4 +1,6 @@
 //! The operations side: sites, tasks, teams and assignments, over real gRPC. Each part has a file of its own.
 
+mod assets;
+mod members;
 mod sites;
 mod teams;

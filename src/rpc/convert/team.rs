@@ -1,4 +1,4 @@
-//! Teams, members and assets on the wire.
+//! Teams on the wire.
 
 use crate::domain::ids::{OrganizationId, TeamId};
 use crate::domain::team::{Team, TeamState};

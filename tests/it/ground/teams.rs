@@ -38,6 +38,14 @@ fn team(organization: &str, code: &str) -> pb::Team {
     }
 }
 
+/// Records a manual team and answers its id.
+pub(super) async fn recorded_team(world: &World, operator: &str, code: &str) -> String {
+    let new = team(operator, code);
+    let id = new.team_id.clone();
+    world.teams().create_team(pb::CreateTeamRequest { team: Some(new) }).await.expect("it is recorded");
+    id
+}
+
 #[tokio::test]
 async fn a_team_is_recorded_once_and_changed_by_who_knows_its_state() {
     in_world(async |world| {

@@ -1,0 +1,245 @@
+//! Use cases of members: who is in which team, on which days.
+
+use jiff::civil::Date;
+
+use crate::app::App;
+use crate::app::change::{Changed, Changing, Ground, Record, Request};
+use crate::app::page::{Page, PageRequest};
+use crate::app::rights::may_act_for;
+use crate::app::team::{expect_revision, known_team};
+use crate::app::token::Filter;
+use crate::domain::caller::Caller;
+use crate::domain::days::Days;
+use crate::domain::ids::{MemberId, PersonId, ScopeId, TeamId};
+use crate::domain::kind::Kind;
+use crate::domain::refusal::Refusal;
+use crate::domain::team::{Member, MemberRole, Team, TeamState};
+use crate::domain::text::Title;
+use crate::error::{Error, Violations};
+use crate::store::Connection;
+use crate::store::member::{
+    MemberFilter, find_member, follow_memberships, insert_member, list_members, update_member,
+};
+use crate::store::person::{rename_person, save_person};
+
+/// Record that a person is in a team.
+#[derive(Debug, Clone)]
+pub struct AddMember {
+    /// Id of the membership.
+    pub id: MemberId,
+    /// The team.
+    pub team: TeamId,
+    /// The person.
+    pub person: PersonId,
+    /// The person's name.
+    pub name: Title,
+    /// What the person does in the team.
+    pub role: MemberRole,
+    /// When.
+    pub days: Days,
+}
+
+/// Change a membership.
+#[derive(Debug, Clone)]
+pub struct UpdateMember {
+    /// The membership.
+    pub member: MemberId,
+    /// The new values.
+    pub patch: MemberPatch,
+    /// Its revision as the caller knows it.
+    pub expected_revision: i64,
+}
+
+/// New values of a membership; what is none stays.
+#[derive(Debug, Clone, Default)]
+pub struct MemberPatch {
+    /// The person's name.
+    pub name: Option<Title>,
+    /// What the person does in the team.
+    pub role: Option<MemberRole>,
+    /// The last day; `Some(None)` makes it open-ended.
+    pub last_day: Option<Option<Date>>,
+}
+
+/// End a membership early.
+#[derive(Debug, Clone)]
+pub struct RemoveMember {
+    /// The membership.
+    pub member: MemberId,
+    /// Its last day.
+    pub last_day: Date,
+    /// Its revision as the caller knows it.
+    pub expected_revision: i64,
+}
+
+impl Changing for AddMember {
+    async fn scopes(&self, conn: &mut Connection) -> Result<Vec<ScopeId>, Error> {
+        Ok(vec![known_team(conn, self.team).await?.organization.scope()])
+    }
+
+    async fn apply(&self, ground: &mut Ground<'_>) -> Result<(), Error> {
+        let team = known_team(ground.conn, self.team).await?;
+        expect_active(&team)?;
+        let scope = team.organization.scope();
+        let Self { id, person, name, role, days, .. } = self.clone();
+        let (created_at, revision) = (ground.now, ground.revision(scope)?);
+        let member = Member {
+            id,
+            team: team.id,
+            organization: team.organization,
+            person,
+            name,
+            role,
+            days,
+            created_at,
+            revision,
+        };
+        save_person(ground.conn, member.organization, person, &member.name).await?;
+        insert_member(ground.conn, &member).await?;
+        follow_memberships(ground.conn, member.team, person).await?;
+        ground.record(scope, Record::Member(member))
+    }
+}
+
+impl Changing for UpdateMember {
+    async fn scopes(&self, conn: &mut Connection) -> Result<Vec<ScopeId>, Error> {
+        Ok(vec![known_member(conn, self.member).await?.organization.scope()])
+    }
+
+    async fn apply(&self, ground: &mut Ground<'_>) -> Result<(), Error> {
+        let mut member = known_member(ground.conn, self.member).await?;
+        expect_revision(Kind::Member, member.id, self.expected_revision, member.revision)?;
+        let MemberPatch { name, role, last_day } = self.patch.clone();
+        if let Some(name) = name {
+            rename_person(ground.conn, member.person, &name).await?;
+            member.name = name;
+        }
+        member.role = role.unwrap_or(member.role);
+        if let Some(last_day) = last_day {
+            member.days = until("member.last_day", &member, last_day)?;
+        }
+        write(ground, member).await
+    }
+}
+
+impl Changing for RemoveMember {
+    async fn scopes(&self, conn: &mut Connection) -> Result<Vec<ScopeId>, Error> {
+        Ok(vec![known_member(conn, self.member).await?.organization.scope()])
+    }
+
+    async fn apply(&self, ground: &mut Ground<'_>) -> Result<(), Error> {
+        let mut member = known_member(ground.conn, self.member).await?;
+        expect_revision(Kind::Member, member.id, self.expected_revision, member.revision)?;
+        if let Some(last) = member.days.last().filter(|last| *last < self.last_day) {
+            let rule =
+                format!("{} is after {last}, the last day; UpdateMember makes it longer", self.last_day);
+            return Err(Violations::one("last_day", rule));
+        }
+        member.days = until("last_day", &member, Some(self.last_day))?;
+        write(ground, member).await
+    }
+}
+
+fn until(field: &str, member: &Member, last_day: Option<Date>) -> Result<Days, Error> {
+    Days::new(member.days.first(), last_day).map_err(|rule| Violations::one(field, rule))
+}
+
+/// Writes a changed membership, and lets the days on assignments follow.
+async fn write(ground: &mut Ground<'_>, mut member: Member) -> Result<(), Error> {
+    let scope = member.organization.scope();
+    member.revision = ground.revision(scope)?;
+    update_member(ground.conn, &member).await?;
+    follow_memberships(ground.conn, member.team, member.person).await?;
+    ground.record(scope, Record::Member(member))
+}
+
+async fn known_member(conn: &mut Connection, id: MemberId) -> Result<Member, Error> {
+    find_member(conn, id).await?.ok_or_else(|| Error::not_found(Kind::Member, id))
+}
+
+fn expect_active(team: &Team) -> Result<(), Error> {
+    if team.state == TeamState::Active {
+        return Ok(());
+    }
+    Err(Refusal::WrongState {
+        kind: Kind::Team,
+        id: team.id.uuid(),
+        state: team.state.word(),
+        action: "take members",
+        allowed: vec![TeamState::Active.word()],
+    }
+    .into())
+}
+
+impl App {
+    /// Records that a person is in a team.
+    ///
+    /// # Errors
+    /// Refuses a disbanded team, a person of another operator, and days on which the person is in the team already or
+    /// works with another one.
+    pub async fn add_member(
+        &self,
+        caller: &Caller,
+        request: Request,
+        new: AddMember,
+    ) -> Result<Changed, Error> {
+        let team = self.get_team(caller, new.team, 0).await?;
+        may_act_for(caller, team.organization)?;
+        self.change(caller, request, new).await
+    }
+
+    /// Changes a membership.
+    ///
+    /// # Errors
+    /// `Stale` when the caller knows an older state; the refusals of [`App::add_member`].
+    pub async fn update_member(
+        &self,
+        caller: &Caller,
+        request: Request,
+        update: UpdateMember,
+    ) -> Result<Changed, Error> {
+        self.expect_own_member(caller, update.member).await?;
+        self.change(caller, request, update).await
+    }
+
+    /// Ends a membership early.
+    ///
+    /// # Errors
+    /// `Stale` when the caller knows an older state; `Invalid` when the day does not shorten it.
+    pub async fn remove_member(
+        &self,
+        caller: &Caller,
+        request: Request,
+        remove: RemoveMember,
+    ) -> Result<Changed, Error> {
+        self.expect_own_member(caller, remove.member).await?;
+        self.change(caller, request, remove).await
+    }
+
+    async fn expect_own_member(&self, caller: &Caller, id: MemberId) -> Result<(), Error> {
+        let found = find_member(self.store.pool(), id).await?;
+        let member = found.ok_or_else(|| Error::not_found(Kind::Member, id))?;
+        self.expect_seen(caller, member.organization, Kind::Member, id).await?;
+        may_act_for(caller, member.organization)
+    }
+
+    /// Memberships of an operator by id.
+    ///
+    /// # Errors
+    /// `NotFound` when the caller may not see the operator's people; `PageToken` when the token is of another list.
+    pub async fn list_members(
+        &self,
+        caller: &Caller,
+        mut filter: MemberFilter,
+        min_revision: i64,
+        page: PageRequest,
+    ) -> Result<Page<Member>, Error> {
+        self.expect_seen(caller, filter.operator, Kind::Organization, filter.operator).await?;
+        self.feed.reach(filter.operator.scope(), min_revision).await?;
+        let text = format!("{:?} {:?} {:?}", filter.team, filter.person, filter.on_day);
+        let bound = Filter::of(&[b"members", filter.operator.uuid().as_bytes(), text.as_bytes()]);
+        filter.after = page.id_position(self, bound)?;
+        let rows = list_members(self.store.pool(), &filter, page.limit()).await?;
+        Ok(page.cut(self, bound, rows, |row| row.id.uuid().as_bytes().to_vec()))
+    }
+}

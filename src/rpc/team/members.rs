@@ -1,0 +1,97 @@
+//! Members of `TeamService`.
+
+use crate::app::App;
+use crate::app::change::Changed;
+use crate::app::member::{RemoveMember, UpdateMember};
+use crate::domain::caller::Caller;
+use crate::domain::ids::{MemberId, OrganizationId, PersonId, TeamId};
+use crate::domain::kind::Kind;
+use crate::error::Error;
+use crate::rpc::change::{answered, request as asked};
+use crate::rpc::convert::member as convert;
+use crate::rpc::pb;
+use crate::rpc::pb::changed_record::Record;
+use crate::rpc::read::Reader;
+use crate::store::member::MemberFilter;
+use uuid::Uuid;
+
+fn member_of(changed: &Changed) -> Result<Option<pb::Member>, Error> {
+    let pick = |record| if let Record::Member(member) = record { Some(member) } else { None };
+    answered(changed, pick).map(Some)
+}
+
+pub(super) async fn add(
+    app: &App,
+    caller: &Caller,
+    sent: pb::AddMemberRequest,
+) -> Result<pb::AddMemberResponse, Error> {
+    let mut reader = Reader::default();
+    let member = reader.need("member", sent.member.as_ref());
+    let new = member.and_then(|member| convert::read_member(&mut reader, member));
+    let new = reader.finish(new)?;
+    let asked = asked(new.id.uuid(), Kind::Member, "TeamService/AddMember", &sent);
+    let changed = app.add_member(caller, asked, new).await?;
+    Ok(pb::AddMemberResponse { member: member_of(&changed)?, revision: changed.revision })
+}
+
+pub(super) async fn update(
+    app: &App,
+    caller: &Caller,
+    sent: pb::UpdateMemberRequest,
+) -> Result<pb::UpdateMemberResponse, Error> {
+    let mut reader = Reader::default();
+    let id = reader.id("request_id", &sent.request_id, |id| id);
+    let expected_revision = reader.revision("expected_revision", sent.expected_revision);
+    let paths = reader.mask(sent.update_mask.as_ref(), &["name", "role", "last_day"]);
+    let member = reader.need("member", sent.member.as_ref()).zip(paths);
+    let patch = member.and_then(|(member, paths)| convert::read_patch(&mut reader, member, &paths));
+    let ((id, expected_revision), (member, patch)) = reader.finish(id.zip(expected_revision).zip(patch))?;
+    let asked = asked(id, Kind::Request, "TeamService/UpdateMember", &sent);
+    let update = UpdateMember { member, patch, expected_revision };
+    let changed = app.update_member(caller, asked, update).await?;
+    Ok(pb::UpdateMemberResponse { member: member_of(&changed)?, revision: changed.revision })
+}
+
+pub(super) async fn remove(
+    app: &App,
+    caller: &Caller,
+    sent: pb::RemoveMemberRequest,
+) -> Result<pb::RemoveMemberResponse, Error> {
+    let mut reader = Reader::default();
+    let id = reader.id("request_id", &sent.request_id, |id| id);
+    let member = reader.id("member_id", &sent.member_id, MemberId::new);
+    let last_day = reader.date("last_day", sent.last_day);
+    let expected_revision = reader.revision("expected_revision", sent.expected_revision);
+    let remove = member.zip(last_day.zip(expected_revision));
+    let remove = remove.map(|(member, (last_day, expected_revision))| RemoveMember {
+        member,
+        last_day,
+        expected_revision,
+    });
+    let (id, remove) = reader.finish(id.zip(remove))?;
+    let asked = asked(id, Kind::Request, "TeamService/RemoveMember", &sent);
+    let changed = app.remove_member(caller, asked, remove).await?;
+    Ok(pb::RemoveMemberResponse { member: member_of(&changed)?, revision: changed.revision })
+}
+
+pub(super) async fn list(
+    app: &App,
+    caller: &Caller,
+    sent: pb::ListMembersRequest,
+) -> Result<pb::ListMembersResponse, Error> {
+    let mut reader = Reader::default();
+    let page = reader.page(sent.page_size, &sent.page_token);
+    let operator = reader.id("organization_id", &sent.organization_id, OrganizationId::new);
+    let team = reader.optional_id("team_id", &sent.team_id, TeamId::new);
+    let person = reader.optional_id("person_id", &sent.person_id, PersonId::new);
+    let on_day = reader.optional_date("on_day", sent.on_day);
+    let min_revision = reader.revision("min_revision", sent.min_revision);
+    let all = page.zip(operator).zip(team.zip(person)).zip(on_day.zip(min_revision));
+    let (((page, operator), (team, person)), (on_day, min_revision)) = reader.finish(all)?;
+    let filter = MemberFilter { operator, team, person, on_day, after: Uuid::nil() };
+    let found = app.list_members(caller, filter, min_revision, page).await?;
+    Ok(pb::ListMembersResponse {
+        members: found.rows.iter().map(convert::member).collect(),
+        next_page_token: found.next.unwrap_or_default(),
+    })
+}

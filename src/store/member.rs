@@ -1,0 +1,213 @@
+//! SQL of memberships, and of the days on assignments that follow from them.
+
+use jiff::civil::Date;
+use jiff_sqlx::ToSqlx as _;
+use sqlx::{FromRow, PgConnection, PgExecutor};
+use uuid::Uuid;
+
+use crate::domain::ids::{MemberId, OrganizationId, PersonId, TeamId};
+use crate::domain::kind::Kind;
+use crate::domain::refusal::Refusal;
+use crate::domain::team::{Member, MemberRole};
+use crate::domain::text::Title;
+use crate::error::Error;
+use crate::store::rows::{corrupt, days, word};
+use crate::store::{broken_constraint, expect_rows, failed};
+
+/// Which memberships to list, after which id.
+#[derive(Debug, Clone)]
+pub struct MemberFilter {
+    /// Of this operator.
+    pub operator: OrganizationId,
+    /// Only in this team.
+    pub team: Option<TeamId>,
+    /// Only of this person.
+    pub person: Option<PersonId>,
+    /// Only those that hold on this day.
+    pub on_day: Option<Date>,
+    /// Only ids after this one.
+    pub after: Uuid,
+}
+
+#[derive(FromRow)]
+struct MemberRow {
+    organization_id: Uuid,
+    member_id: Uuid,
+    team_id: Uuid,
+    person_id: Uuid,
+    name: String,
+    role: String,
+    first_day: jiff_sqlx::Date,
+    last_day: Option<jiff_sqlx::Date>,
+    created_at: jiff_sqlx::Timestamp,
+    revision: i64,
+}
+
+impl TryFrom<MemberRow> for Member {
+    type Error = Error;
+
+    fn try_from(row: MemberRow) -> Result<Self, Error> {
+        Ok(Self {
+            id: MemberId::new(row.member_id),
+            team: TeamId::new(row.team_id),
+            organization: OrganizationId::new(row.organization_id),
+            person: PersonId::new(row.person_id),
+            name: Title::parse(&row.name).map_err(corrupt("name"))?,
+            role: word("role", &row.role, MemberRole::from_word)?,
+            days: days(row.first_day, row.last_day)?,
+            created_at: row.created_at.to_jiff(),
+            revision: row.revision,
+        })
+    }
+}
+
+/// Adds a membership. The person must be known.
+///
+/// # Errors
+/// Refuses days on which the person is in the team already.
+#[tracing::instrument(level = "debug", name = "db.member.insert", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "member.insert"))]
+pub async fn insert_member(conn: &mut PgConnection, new: &Member) -> Result<(), Error> {
+    let done = sqlx::query(
+        "-- member.insert
+         INSERT INTO members (organization_id, member_id, team_id, person_id, role, first_day, last_day, created_at,
+                revision)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    )
+    .bind(new.organization.uuid())
+    .bind(new.id.uuid())
+    .bind(new.team.uuid())
+    .bind(new.person.uuid())
+    .bind(new.role.word())
+    .bind(new.days.first().to_sqlx())
+    .bind(new.days.last().map(Date::to_sqlx))
+    .bind(new.created_at.to_sqlx())
+    .bind(new.revision)
+    .execute(conn)
+    .await;
+    done.map(|_| ()).map_err(|error| refused(error, new))
+}
+
+/// Writes what can change of a membership.
+///
+/// # Errors
+/// Refuses days on which the person is in the team by another membership.
+#[tracing::instrument(level = "debug", name = "db.member.update", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "member.update"))]
+pub async fn update_member(conn: &mut PgConnection, member: &Member) -> Result<(), Error> {
+    let done = sqlx::query(
+        "-- member.update
+         UPDATE members SET role = $2, last_day = $3, revision = $4 WHERE member_id = $1",
+    )
+    .bind(member.id.uuid())
+    .bind(member.role.word())
+    .bind(member.days.last().map(Date::to_sqlx))
+    .bind(member.revision)
+    .execute(conn)
+    .await
+    .map_err(|error| refused(error, member))?;
+    expect_rows(done.rows_affected(), 1)
+}
+
+fn refused(error: sqlx::Error, member: &Member) -> Error {
+    match broken_constraint(&error) {
+        Some("members_overlap_excl") => overlap(member.person, "a membership in this team"),
+        // The id is of a membership in the journal of another operator.
+        Some("members_pkey") => Error::id_elsewhere(Kind::Member, member.id, "member.team_id"),
+        _ => failed(error),
+    }
+}
+
+fn overlap(person: PersonId, what: &'static str) -> Error {
+    Refusal::DaysOverlap { kind: Kind::Person, id: person.uuid(), what }.into()
+}
+
+/// Makes the days of a person on the assignments of a team what they follow from: the days of each assignment that
+/// was not cancelled and the days of the person's memberships, as far as they are the same days.
+///
+/// # Errors
+/// Refuses days on which the person is on an assignment of another team.
+#[tracing::instrument(level = "debug", name = "db.member.follow", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "member.follow"))]
+pub async fn follow_memberships(
+    conn: &mut PgConnection,
+    team: TeamId,
+    person: PersonId,
+) -> Result<(), Error> {
+    // Two statements: in one, the rows that go would still be in the way of those that come.
+    sqlx::query(
+        "-- member.follow_clear
+         DELETE FROM assignment_people w USING assignments a
+          WHERE a.team_id = $1 AND a.state <> 'CANCELLED'
+            AND w.assignment_id = a.assignment_id AND w.person_id = $2",
+    )
+    .bind(team.uuid())
+    .bind(person.uuid())
+    .execute(&mut *conn)
+    .await
+    .map_err(failed)?;
+    // LEAST passes over the null of what is open-ended.
+    let done = sqlx::query(
+        "-- member.follow
+         INSERT INTO assignment_people (assignment_id, person_id, first_day, last_day)
+         SELECT a.assignment_id, m.person_id, GREATEST(a.first_day, m.first_day), LEAST(a.last_day, m.last_day)
+           FROM members m
+           JOIN assignments a ON a.team_id = m.team_id AND a.state <> 'CANCELLED'
+            AND a.first_day <= COALESCE(m.last_day, 'infinity') AND m.first_day <= a.last_day
+          WHERE m.team_id = $1 AND m.person_id = $2",
+    )
+    .bind(team.uuid())
+    .bind(person.uuid())
+    .execute(conn)
+    .await;
+    done.map(|_| ()).map_err(|error| match broken_constraint(&error) {
+        Some("assignment_people_person_excl") => overlap(person, "work with another team"),
+        _ => failed(error),
+    })
+}
+
+/// One membership.
+///
+/// # Errors
+/// Fails when the database does.
+#[tracing::instrument(level = "debug", name = "db.member.find", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "member.find"))]
+pub async fn find_member(conn: impl PgExecutor<'_>, id: MemberId) -> Result<Option<Member>, Error> {
+    let row: Option<MemberRow> = sqlx::query_as(
+        "-- member.find
+         SELECT m.organization_id, member_id, team_id, m.person_id, name, role, first_day, last_day, created_at, revision
+           FROM members m JOIN people p USING (person_id) WHERE member_id = $1",
+    )
+    .bind(id.uuid())
+    .fetch_optional(conn)
+    .await
+    .map_err(failed)?;
+    row.map(Member::try_from).transpose()
+}
+
+/// Memberships by id, at most `limit`.
+///
+/// # Errors
+/// Fails when the database does.
+#[tracing::instrument(level = "debug", name = "db.member.list", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "member.list"))]
+pub async fn list_members(
+    conn: impl PgExecutor<'_>,
+    filter: &MemberFilter,
+    limit: i64,
+) -> Result<Vec<Member>, Error> {
+    let rows: Vec<MemberRow> = sqlx::query_as(
+        "-- member.list
+         SELECT m.organization_id, member_id, team_id, m.person_id, name, role, first_day, last_day, created_at, revision
+           FROM members m JOIN people p USING (person_id)
+          WHERE m.organization_id = $1 AND $2 < member_id
+            AND ($3::uuid IS NULL OR team_id = $3) AND ($4::uuid IS NULL OR m.person_id = $4)
+            AND ($5::date IS NULL OR $5 BETWEEN first_day AND COALESCE(last_day, 'infinity'))
+          ORDER BY member_id LIMIT $6",
+    )
+    .bind(filter.operator.uuid())
+    .bind(filter.after)
+    .bind(filter.team.map(TeamId::uuid))
+    .bind(filter.person.map(PersonId::uuid))
+    .bind(filter.on_day.map(Date::to_sqlx))
+    .bind(limit)
+    .fetch_all(conn)
+    .await
+    .map_err(failed)?;
+    rows.into_iter().map(Member::try_from).collect()
+}
