@@ -19,6 +19,7 @@ pub mod ledger;
 pub mod legs;
 pub mod money;
 pub mod organization;
+pub mod policy;
 pub mod program;
 pub mod rate;
 pub mod refusal;

@@ -1,5 +1,9 @@
 //! Assignments: which team is where, on which days, with what, and why it may not be.
 
+pub mod ending;
+pub mod facts;
+pub mod gate;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use uuid::Uuid;
