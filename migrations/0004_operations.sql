@@ -395,6 +395,7 @@ CREATE TABLE assignments (
     drill_on           DATE,
     override_reason    TEXT,
     override_by        TEXT,
+    end_reason         TEXT,
     created_at         TIMESTAMPTZ NOT NULL,
     revision           BIGINT      NOT NULL,
     CONSTRAINT assignments_pkey PRIMARY KEY (assignment_id),
@@ -407,6 +408,9 @@ CREATE TABLE assignments (
     CONSTRAINT assignments_team_excl EXCLUDE USING gist
         (team_id WITH =, daterange(first_day, last_day, '[]') WITH &&) WHERE (state <> 'CANCELLED')
 );
+-- For the check of an assignment. It asks for what is still to come, so its indexes end with the last day: however
+-- much a team has behind it, only what lies ahead is read.
+CREATE INDEX assignments_team_id_idx ON assignments (team_id, last_day) WHERE state <> 'CANCELLED';
 CREATE INDEX assignments_task_id_idx ON assignments (task_id, first_day);
 CREATE INDEX assignments_organization_id_idx ON assignments (organization_id, first_day, assignment_id);
 CREATE INDEX assignments_ambulance_id_idx ON assignments (ambulance_id, last_day) WHERE state <> 'CANCELLED';
@@ -441,6 +445,10 @@ CREATE TABLE assignment_assets (
     CONSTRAINT assignment_assets_asset_excl EXCLUDE USING gist
         (asset_id WITH =, daterange(first_day, last_day, '[]') WITH &&)
 );
+CREATE INDEX assignment_assets_asset_id_idx ON assignment_assets (asset_id, last_day);
+-- Who is in a team, and whether a task needs a licence at all.
+CREATE INDEX members_team_id_idx ON members (team_id);
+CREATE INDEX licences_task_id_idx ON licences (task_id, organization_id);
 
 -- The findings that a coordinator overrode, as they were shown.
 CREATE TABLE overridden_findings (

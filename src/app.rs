@@ -6,6 +6,7 @@
 
 pub mod accreditation;
 pub mod asset;
+pub mod assignment;
 mod batch;
 pub mod change;
 pub mod codec;
@@ -43,6 +44,7 @@ use crate::app::token::Sealer;
 use crate::app::writer::Writer;
 use crate::clock::Clock;
 use crate::domain::caller::Caller;
+use crate::domain::policy::Policy;
 use crate::error::{Error, StartError};
 use crate::store::Store;
 
@@ -57,6 +59,7 @@ pub struct App {
     pub(crate) sealer: Sealer,
     pub(crate) facts: ProgramFacts,
     pub(crate) seats: Seats,
+    pub(crate) policy: Policy,
     /// Held by the verification that compares the rows.
     pub(crate) verifying: Arc<Semaphore>,
 }
@@ -75,6 +78,7 @@ impl App {
             facts: ProgramFacts::new(store.clone()),
             sealer: Sealer::new(row.epoch, &row.token_key),
             seats: Seats::default(),
+            policy: Policy::default(),
             verifying: Arc::new(Semaphore::new(1)),
             store,
             clock,
@@ -82,6 +86,18 @@ impl App {
             writer,
             feed,
         })
+    }
+
+    /// The same with limits that whoever runs the service set.
+    #[must_use]
+    pub fn with_policy(self, policy: Policy) -> Self {
+        Self { policy, ..self }
+    }
+
+    /// The limits of the check of an assignment.
+    #[must_use]
+    pub const fn policy(&self) -> Policy {
+        self.policy
     }
 
     /// The feed, which the server polls and drains.

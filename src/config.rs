@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::domain::policy::Policy;
 use crate::error::StartError;
 use crate::server::limits::Limits;
 use crate::server::{JwksSettings, ServerSettings};
@@ -79,6 +80,12 @@ pub struct ServeArgs {
     /// How long calls and streams then have to end before they are cut: 1s to 300s.
     #[arg(long, env = "SAFELANE_DRAIN_DEADLINE", default_value = "20s")]
     pub drain_deadline: String,
+    /// Days without work and refresher after which a person's accreditation lapses: 1 to 365.
+    #[arg(long, env = "SAFELANE_STAND_DOWN_DAYS", default_value = "10")]
+    pub stand_down_days: String,
+    /// The longest way from a site to the hospital, in minutes: 1 to 1440.
+    #[arg(long, env = "SAFELANE_EVACUATION_MINUTES_MAX", default_value = "120")]
+    pub evacuation_minutes_max: String,
 }
 
 /// A setting that is never shown.
@@ -192,6 +199,16 @@ impl ServeArgs {
             drain_wait: span("--drain-wait (SAFELANE_DRAIN_WAIT)", &self.drain_wait, 0, 60)?,
             drain_deadline: span("--drain-deadline (SAFELANE_DRAIN_DEADLINE)", &self.drain_deadline, 1, 300)?,
             limits: Limits::default(),
+            policy: self.policy()?,
+        })
+    }
+
+    fn policy(&self) -> Result<Policy, StartError> {
+        let days = "--stand-down-days (SAFELANE_STAND_DOWN_DAYS)";
+        let minutes = "--evacuation-minutes-max (SAFELANE_EVACUATION_MINUTES_MAX)";
+        Ok(Policy {
+            stand_down_days: number(days, &self.stand_down_days, 1, 365)?,
+            evacuation_minutes_max: number(minutes, &self.evacuation_minutes_max, 1, 1_440)?,
         })
     }
 }

@@ -34,6 +34,7 @@ use tower::{Layer as _, ServiceBuilder};
 use crate::app::App;
 use crate::app::readiness::{Readiness, watch_database};
 use crate::clock::Clock;
+use crate::domain::policy::Policy;
 use crate::error::StartError;
 use crate::rpc::access::AccessRules;
 use crate::rpc::budget_report::BudgetReportRpc;
@@ -91,6 +92,8 @@ pub struct ServerSettings {
     pub drain_deadline: Duration,
     /// Limits of connections.
     pub limits: Limits,
+    /// Limits of the check of an assignment.
+    pub policy: Policy,
 }
 
 /// A server that has its port and does not serve yet.
@@ -124,7 +127,7 @@ impl Server {
                 Arc::clone(&clock),
             )?)),
         };
-        let app = App::connect(store.clone(), clock, journal::CODEC).await?;
+        let app = App::connect(store.clone(), clock, journal::CODEC).await?.with_policy(settings.policy);
         let told = |error: std::io::Error| StartError::Setting {
             setting: "--listen (SAFELANE_LISTEN)",
             value: settings.listen.to_string(),

@@ -5,6 +5,7 @@
 
 pub mod accreditation;
 pub mod asset;
+pub mod assignment;
 pub mod audit;
 pub mod change;
 pub mod embedded;

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::app::codec::EventCodec;
 use crate::domain::accreditation::{Accreditation, Refresher, TaskLicence};
+use crate::domain::assignment::Assignment;
 use crate::domain::caller::Caller;
 use crate::domain::ids::ScopeId;
 use crate::domain::kind::Kind;
@@ -55,6 +56,8 @@ pub enum Record {
     Refresher(Refresher),
     /// A task licence.
     Licence(TaskLicence),
+    /// An assignment.
+    Assignment(Box<Assignment>),
 }
 
 impl Record {
@@ -69,6 +72,7 @@ impl Record {
             Self::Accreditation(_) => Kind::Accreditation,
             Self::Refresher(_) => Kind::Refresher,
             Self::Licence(_) => Kind::TaskLicence,
+            Self::Assignment(_) => Kind::Assignment,
         }
     }
 
@@ -83,6 +87,7 @@ impl Record {
             Self::Accreditation(of) => of.id.uuid(),
             Self::Refresher(of) => of.id.uuid(),
             Self::Licence(of) => of.id.uuid(),
+            Self::Assignment(of) => of.id.uuid(),
         }
     }
 }

@@ -179,6 +179,8 @@ pub struct Assignment {
     pub medical_cover: MedicalCover,
     /// What was overridden.
     pub overridden: Option<Override>,
+    /// Why it was ended.
+    pub end_reason: Option<Reason>,
     /// Who works, on which days.
     pub people: Vec<AssignedPerson>,
     /// What became of it.

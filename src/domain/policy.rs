@@ -4,14 +4,14 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
     /// Days without work and without refresher after which a person's accreditation lapses.
-    pub stand_down_days: i32,
+    pub stand_down_days: u16,
     /// The longest way to the hospital, in minutes.
     pub evacuation_minutes_max: i32,
 }
 
 impl Policy {
     /// Lebanon's NMAS 07.30 suspends a person after ten days.
-    pub const STAND_DOWN_DAYS_DEFAULT: i32 = 10;
+    pub const STAND_DOWN_DAYS_DEFAULT: u16 = 10;
     /// Surgery within two hours, the last step of the 10-1-2 rule.
     pub const EVACUATION_MINUTES_DEFAULT: i32 = 120;
 }

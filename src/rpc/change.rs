@@ -42,6 +42,7 @@ fn record(of: &Record) -> pb::ChangedRecord {
         Record::Accreditation(of) => Sent::Accreditation(convert::accreditation::accreditation(of)),
         Record::Refresher(of) => Sent::Refresher(convert::accreditation::refresher(of)),
         Record::Licence(of) => Sent::Licence(convert::accreditation::licence(of)),
+        Record::Assignment(of) => Sent::Assignment(convert::assignment::assignment(of)),
     };
     pb::ChangedRecord { record: Some(record) }
 }

@@ -3,6 +3,7 @@
 
 pub mod accreditation;
 pub mod asset;
+pub mod assignment;
 pub mod entry;
 pub mod entry_out;
 pub mod member;

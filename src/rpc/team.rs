@@ -3,6 +3,7 @@
 
 mod accreditations;
 mod assets;
+mod assignments;
 mod licences;
 mod members;
 mod refreshers;
@@ -193,5 +194,48 @@ impl TeamService for TeamRpc {
         request: Request<pb::ListTaskLicencesRequest>,
     ) -> Result<Response<pb::ListTaskLicencesResponse>, Status> {
         Ok(Response::new(licences::list(&self.app, &caller(&request)?, request.into_inner()).await?))
+    }
+    async fn assign_team(
+        &self,
+        request: Request<pb::AssignTeamRequest>,
+    ) -> Result<Response<pb::AssignTeamResponse>, Status> {
+        Ok(Response::new(assignments::assign(&self.app, &caller(&request)?, request.into_inner()).await?))
+    }
+
+    async fn check_assignment(
+        &self,
+        request: Request<pb::CheckAssignmentRequest>,
+    ) -> Result<Response<pb::CheckAssignmentResponse>, Status> {
+        Ok(Response::new(assignments::check(&self.app, &caller(&request)?, request.into_inner()).await?))
+    }
+
+    async fn end_assignment(
+        &self,
+        request: Request<pb::EndAssignmentRequest>,
+    ) -> Result<Response<pb::EndAssignmentResponse>, Status> {
+        Ok(Response::new(assignments::end(&self.app, &caller(&request)?, request.into_inner()).await?))
+    }
+
+    async fn get_assignment(
+        &self,
+        request: Request<pb::GetAssignmentRequest>,
+    ) -> Result<Response<pb::GetAssignmentResponse>, Status> {
+        Ok(Response::new(assignments::get(&self.app, &caller(&request)?, request.into_inner()).await?))
+    }
+
+    async fn list_assignments(
+        &self,
+        request: Request<pb::ListAssignmentsRequest>,
+    ) -> Result<Response<pb::ListAssignmentsResponse>, Status> {
+        Ok(Response::new(assignments::list(&self.app, &caller(&request)?, request.into_inner()).await?))
+    }
+
+    async fn find_available_teams(
+        &self,
+        request: Request<pb::FindAvailableTeamsRequest>,
+    ) -> Result<Response<pb::FindAvailableTeamsResponse>, Status> {
+        Ok(Response::new(
+            assignments::find_available(&self.app, &caller(&request)?, request.into_inner()).await?,
+        ))
     }
 }

@@ -1,6 +1,7 @@
 //! The operations side: sites, tasks, teams and assignments, over real gRPC. Each part has a file of its own.
 
 mod assets;
+mod assignments;
 mod members;
 mod sites;
 mod teams;

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use safelane::clock::Clock;
+use safelane::domain::policy::Policy;
 use safelane::rpc::pb::budget_report_service_client::BudgetReportServiceClient;
 use safelane::rpc::pb::funding_service_client::FundingServiceClient;
 use safelane::rpc::pb::organization_service_client::OrganizationServiceClient;
@@ -302,6 +303,7 @@ fn settings(jwks: Option<JwksSettings>) -> ServerSettings {
         drain_wait: Duration::ZERO,
         drain_deadline: Duration::from_secs(10),
         limits: Limits::default(),
+        policy: Policy::default(),
     }
 }
 

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use jiff::civil::Date;
 
-use crate::domain::accreditation::stood_down;
 use crate::domain::activity::ActivityType;
 use crate::domain::assignment::facts::{CrewMember, Facts};
 use crate::domain::assignment::gate::finding;
@@ -16,8 +15,7 @@ use crate::domain::team::MemberRole;
 
 /// Whether a person in a role must be accredited for the activity: everyone who searches, clears, or decides about
 /// it. Drivers, community liaison, paramedics and others do not.
-#[must_use]
-pub const fn searches_or_clears(role: MemberRole) -> bool {
+const fn searches_or_clears(role: MemberRole) -> bool {
     !matches!(
         role,
         MemberRole::Driver | MemberRole::CommunityLiaison | MemberRole::Paramedic | MemberRole::Other
@@ -88,4 +86,17 @@ fn unfit(
         policy.stand_down_days, member.first_day
     );
     Some(finding(FindingReason::PersonStoodDown, id, text).on(member.first_day))
+}
+
+/// The day since when a person has stood down; none when the last of work, refresher and accreditation is near enough.
+fn stood_down(
+    first_day_of_work: Date,
+    last_worked: Option<Date>,
+    last_refresher: Option<Date>,
+    accredited_since: Date,
+    stand_down_days: u16,
+) -> Option<Date> {
+    let latest = Some(accredited_since).max(last_worked).max(last_refresher)?;
+    let lapses = latest.saturating_add(jiff::Span::new().days(stand_down_days));
+    if first_day_of_work <= lapses { None } else { lapses.tomorrow().ok() }
 }

@@ -8,13 +8,8 @@ use crate::domain::site::SiteStatus;
 use crate::domain::task::TaskState;
 
 /// States in which a task takes teams: from the order to the end of the work.
-pub const TAKES_TEAMS: [TaskState; 5] = [
-    TaskState::Issued,
-    TaskState::Accepted,
-    TaskState::Mobilised,
-    TaskState::Active,
-    TaskState::Suspended,
-];
+const TAKES_TEAMS: [TaskState; 5] =
+    [TaskState::Issued, TaskState::Accepted, TaskState::Mobilised, TaskState::Active, TaskState::Suspended];
 
 pub(super) fn findings(facts: Facts<'_>, days: Days) -> Vec<Finding> {
     let (work, operator) = (facts.work, facts.operator);

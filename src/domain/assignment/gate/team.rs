@@ -33,7 +33,8 @@ fn busy(crew: &Crew, days: Days) -> Vec<Finding> {
 }
 
 fn empty(crew: &Crew, days: Days) -> Option<Finding> {
-    let there = crew.members.iter().filter_map(|member| Days::new(member.first_day, Some(member.last_day)).ok());
+    let there =
+        crew.members.iter().filter_map(|member| Days::new(member.first_day, Some(member.last_day)).ok());
     let day = DaySet::of(there).first_missing(days)?;
     let text = format!("nobody is in team {} on {day}; add members with AddMember", crew.team.code);
     Some(finding(FindingReason::TeamEmpty, crew.team.id.uuid(), text).on(day))

@@ -1,0 +1,4 @@
+//! Assignments: every gate, overrides, ends, lists, and races.
+
+mod reasons;
+mod yard;
