@@ -279,6 +279,10 @@ impl Replica {
         FundingServiceClient::new(self.channel.clone())
     }
 
+    pub(crate) fn teams(&self) -> TeamServiceClient<Channel> {
+        TeamServiceClient::new(self.channel.clone())
+    }
+
     pub(crate) fn reports(&self) -> BudgetReportServiceClient<Channel> {
         BudgetReportServiceClient::new(self.channel.clone())
     }

@@ -1,4 +1,8 @@
 //! Assignments: every gate, overrides, ends, lists, and races.
 
+mod calendar;
+mod ends;
+mod lists;
+mod overrides;
 mod reasons;
 mod yard;

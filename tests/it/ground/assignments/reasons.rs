@@ -48,7 +48,11 @@ after_a_change! {
     a_suspended_site_takes_no_team:
         |_: &Yard| "UPDATE sites SET status = 'SUSPENDED', suspension_cause = 'SEASON'".to_owned() => "SITE_STATE";
     a_closed_site_takes_no_team:
-        |_: &Yard| "UPDATE sites SET status = 'CLOSED'".to_owned() => "SITE_STATE";
+        |_: &Yard| "INSERT INTO land_movements
+            SELECT authority_id, revision, 2, site_id, country_code, 'CANCELLED', -area_m2, '1998-06-01', NULL, ''
+              FROM sites;
+            UPDATE sites SET status = 'CLOSED', area_m2 = 0".to_owned()
+        => "SITE_STATE";
     days_outside_the_task_are_refused:
         |_: &Yard| "UPDATE tasks SET last_day = '1998-06-24'".to_owned() => "OUTSIDE_TASK_DAYS 6-25";
     a_team_of_another_type_is_refused:
@@ -133,7 +137,7 @@ async fn what_is_taken_names_the_assignment_that_has_it() {
         let team = yard.team.clone();
         yard.join(&team, &driver, "DRIVER", "1998-06-01", None).await;
         let third = yard.assign(yard.assignment("06-21", "06-22")).await.unwrap().assignment.unwrap();
-        yard.accredit("TEAM", &second, "1998-06-10", None).await;
+        yard.accredit("TEAM", &second, "1998-06-14", None).await;
         let mut shared = yard.assignment("06-22", "06-25");
         shared.team_id = second;
         let findings = yard.findings(shared).await;
@@ -202,7 +206,7 @@ async fn an_ambulance_covers_two_tasks_on_a_day_and_not_three() {
         for (index, code) in ["T-2", "T-3"].into_iter().enumerate() {
             let team = yard.new_team(&format!("MT-{}", index + 5), "MANUAL").await;
             yard.new_member(&team, code, "DRIVER").await;
-            yard.accredit("TEAM", &team, "1998-06-10", None).await;
+            yard.accredit("TEAM", &team, "1998-06-14", None).await;
             let task = yard.new_task(code).await;
             // The second and third task have 20 June in common.
             let days = [("06-15", "06-20"), ("06-20", "06-22")][index];
@@ -218,7 +222,7 @@ async fn an_ambulance_covers_two_tasks_on_a_day_and_not_three() {
         // The same task again is no other task.
         let team = yard.new_team("MT-9", "MULTI_TASK").await;
         yard.new_member(&team, "Tatenda", "DRIVER").await;
-        yard.accredit("TEAM", &team, "1998-06-10", None).await;
+        yard.accredit("TEAM", &team, "1998-06-14", None).await;
         yard.assign(yard.assignment("06-15", "06-19")).await.unwrap();
         let mut same = yard.assignment("06-15", "06-19");
         (same.team_id, same.task_id, same.asset_ids) = (team, home, Vec::new());
@@ -235,7 +239,7 @@ async fn a_paramedic_on_duty_does_no_other_work() {
         let second = yard.new_team("MT-2", "MANUAL").await;
         let chipo = yard.paramedic.clone();
         yard.join(&second, &chipo, "DRIVER", "1998-06-01", None).await;
-        yard.accredit("TEAM", &second, "1998-06-10", None).await;
+        yard.accredit("TEAM", &second, "1998-06-14", None).await;
         let medics = yard.new_team("MED-2", "MEDICAL").await;
         let other = yard.new_member(&medics, "Nyasha", "PARAMEDIC").await;
         let mut at_work = yard.assignment("06-18", "06-20");
@@ -277,7 +281,7 @@ async fn all_reasons_are_told_at_once_in_a_stable_order() {
             "UPDATE teams SET state = 'DISBANDED' WHERE code = 'MT-1';
              UPDATE tasks SET state = 'PLANNED', team_type = 'EOD', last_day = '1998-06-16';
              UPDATE sites SET status = 'SUSPENDED', suspension_cause = 'SEASON';
-             UPDATE accreditations SET last_day = '1998-06-12';
+             UPDATE accreditations SET last_day = '1998-06-14';
              UPDATE assets SET valid_until = '1998-06-01', state = 'WITHDRAWN' WHERE kind = 'DETECTOR';
              UPDATE members SET last_day = '1998-06-17' WHERE role = 'PARAMEDIC';
              UPDATE assets SET state = 'WITHDRAWN' WHERE kind = 'AMBULANCE'"

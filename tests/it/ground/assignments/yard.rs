@@ -9,7 +9,7 @@ use tonic::transport::Channel;
 use tonic_types::StatusExt as _;
 
 use crate::desk::{Desk, reason};
-use crate::ground::teams::organization;
+use crate::ground::sites::{authority, created, site};
 use crate::harness::{World, fresh_id};
 
 /// A day of the year in which tests begin, as `month-day`, or any day as `year-month-day`.
@@ -40,16 +40,17 @@ pub(super) struct Yard {
 
 impl Yard {
     /// Task `T-1` on site `ZW-1` in Zimbabwe from 1 June 1998 for a year; team `MT-1` with a leader and a driver, all
-    /// accredited for manual clearance since 10 June 1998 without end; a paramedic in team `MED`.
+    /// accredited for manual clearance since 14 June 1998 without end; a paramedic in team `MED`.
     pub(super) async fn open(world: &World) -> Self {
         let desk = Desk::open(world).await;
-        let authority = organization(world, pb::OrganizationKind::Authority, "NMAA", "ZW").await;
+        let authority = authority(world).await;
+        let site = created(world, site(&authority, "ZW-1", 806_000)).await.site_id;
         let mut yard = Self {
             operator: desk.operator_id.clone(),
             teams: world.teams(),
             sql: world.database.connect().await,
             authority,
-            site: fresh_id(),
+            site,
             task: String::new(),
             team: String::new(),
             leader: String::new(),
@@ -58,14 +59,6 @@ impl Yard {
             detector: String::new(),
             desk,
         };
-        let (site, authority) = (yard.site.clone(), yard.authority.clone());
-        yard.run(format!(
-            "INSERT INTO sites (authority_id, site_id, country_code, code, name, former_names, class, status, area_m2,
-                    time_zone, information_on, evidence, conflict, created_at, revision)
-             VALUES ('{authority}', '{site}', 'ZW', 'ZW-1', 'Burma Valley', '{{}}', 'CHA', 'OPEN', 0,
-                    'Africa/Harare', '1998-01-01', '', '', now(), 1)"
-        ))
-        .await;
         yard.task = yard.new_task("T-1").await;
         yard.team = yard.new_team("MT-1", "MANUAL").await;
         let team = yard.team.clone();
@@ -73,7 +66,7 @@ impl Yard {
         yard.new_member(&team, "Tendai", "DRIVER").await;
         let (leader, operator) = (yard.leader.clone(), yard.operator.clone());
         for (level, subject) in [("ORGANIZATION", &operator), ("TEAM", &team), ("PERSON", &leader)] {
-            yard.accredit(level, subject, "1998-06-10", None).await;
+            yard.accredit(level, subject, "1998-06-14", None).await;
         }
         let medics = yard.new_team("MED", "MEDICAL").await;
         yard.paramedic = yard.new_member(&medics, "Chipo", "PARAMEDIC").await;
