@@ -5,13 +5,14 @@ pub mod people;
 mod rows;
 
 use jiff::civil::Date;
-use jiff_sqlx::ToSqlx as _;
+use jiff_sqlx::ToSqlx;
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use crate::domain::assignment::Assignment;
 use crate::domain::ids::{AssignmentId, OrganizationId, PersonId, TaskId, TeamId};
 use crate::domain::kind::Kind;
+use crate::domain::text::Reason;
 use crate::error::Error;
 use crate::store::assignment::rows::{AssignmentRow, FindingRow, PersonRow};
 use crate::store::{broken_constraint, expect_rows, failed};
@@ -97,10 +98,10 @@ async fn insert_row(conn: &mut PgConnection, new: &Assignment) -> Result<(), sql
     .bind(cover.ambulance.uuid())
     .bind(cover.hospital.as_str())
     .bind(cover.evacuation_minutes)
-    .bind(cover.drill_on.map(|day| day.to_sqlx()))
+    .bind(cover.drill_on.map(ToSqlx::to_sqlx))
     .bind(new.overridden.as_ref().map(|decision| decision.reason.as_str()))
     .bind(new.overridden.as_ref().map(|decision| decision.by.as_str()))
-    .bind(new.end_reason.as_ref().map(|reason| reason.as_str()))
+    .bind(new.end_reason.as_ref().map(Reason::as_str))
     .bind(new.created_at.to_sqlx())
     .bind(new.revision)
     .execute(conn)
@@ -144,7 +145,7 @@ async fn insert_findings(conn: &mut PgConnection, new: &Assignment) -> Result<()
     .bind(found.iter().map(|finding| finding.reason.word()).collect::<Vec<_>>())
     .bind(found.iter().map(|finding| finding.text.as_str()).collect::<Vec<_>>())
     .bind(found.iter().map(|finding| finding.subject).collect::<Vec<_>>())
-    .bind(found.iter().map(|finding| finding.first_day.map(|day| day.to_sqlx())).collect::<Vec<_>>())
+    .bind(found.iter().map(|finding| finding.first_day.map(ToSqlx::to_sqlx)).collect::<Vec<_>>())
     .bind(found.iter().map(|finding| finding.blocking.map(AssignmentId::uuid)).collect::<Vec<_>>())
     .execute(conn)
     .await
@@ -169,7 +170,7 @@ pub async fn end_assignment(
     .bind(ended.id.uuid())
     .bind(ended.last_day.to_sqlx())
     .bind(ended.state.word())
-    .bind(ended.end_reason.as_ref().map(|reason| reason.as_str()))
+    .bind(ended.end_reason.as_ref().map(Reason::as_str))
     .bind(ended.revision)
     .execute(&mut *conn)
     .await
@@ -279,8 +280,8 @@ pub async fn list_assignments(
     .bind(filter.team.map(TeamId::uuid))
     .bind(filter.task.map(TaskId::uuid))
     .bind(filter.person.map(PersonId::uuid))
-    .bind(filter.from.map(|day| day.to_sqlx()))
-    .bind(filter.until.map(|day| day.to_sqlx()))
+    .bind(filter.from.map(ToSqlx::to_sqlx))
+    .bind(filter.until.map(ToSqlx::to_sqlx))
     .bind(filter.after.map(|(day, _)| day.to_sqlx()))
     .bind(filter.after.map(|(_, id)| id.uuid()))
     .bind(limit)

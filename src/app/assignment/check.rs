@@ -117,12 +117,11 @@ impl App {
         min_revision: i64,
         page: PageRequest,
     ) -> Result<Page<Candidate>, Error> {
-        let operator = match wanted.operator {
-            Some(operator) => operator,
-            None => {
-                let found = find_operator_of_task(self.store.pool(), wanted.task).await?;
-                found.ok_or_else(|| Error::not_found(Kind::Task, wanted.task))?
-            }
+        let operator = if let Some(operator) = wanted.operator {
+            operator
+        } else {
+            let found = find_operator_of_task(self.store.pool(), wanted.task).await?;
+            found.ok_or_else(|| Error::not_found(Kind::Task, wanted.task))?
         };
         self.expect_seen(caller, operator, Kind::Task, wanted.task).await?;
         self.feed.reach(operator.scope(), min_revision).await?;

@@ -177,6 +177,7 @@ pub(super) fn interval(first: jiff_sqlx::Date, last: Option<jiff_sqlx::Date>) ->
 
 /// An assignment that is in the way; all columns are null when there is none.
 #[derive(FromRow)]
+#[expect(clippy::struct_field_names, reason = "they are names of columns beside others")]
 pub(super) struct BusyRow {
     pub(super) busy_id: Option<Uuid>,
     busy_task_id: Option<Uuid>,
