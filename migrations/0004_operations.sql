@@ -446,8 +446,7 @@ CREATE TABLE assignment_assets (
         (asset_id WITH =, daterange(first_day, last_day, '[]') WITH &&)
 );
 CREATE INDEX assignment_assets_asset_id_idx ON assignment_assets (asset_id, last_day);
--- Who is in a team, and whether a task needs a licence at all.
-CREATE INDEX members_team_id_idx ON members (team_id);
+-- Whether a task needs a licence at all.
 CREATE INDEX licences_task_id_idx ON licences (task_id, organization_id);
 
 -- The findings that a coordinator overrode, as they were shown.

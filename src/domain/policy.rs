@@ -1,5 +1,7 @@
 //! What whoever runs the service may set about assignments.
 
+use crate::domain::accreditation::STAND_DOWN_DAYS_DEFAULT;
+
 /// Limits of the check of an assignment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
@@ -10,8 +12,6 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Lebanon's NMAS 07.30 suspends a person after ten days.
-    pub const STAND_DOWN_DAYS_DEFAULT: u16 = 10;
     /// Surgery within two hours, the last step of the 10-1-2 rule.
     pub const EVACUATION_MINUTES_DEFAULT: i32 = 120;
 }
@@ -19,7 +19,7 @@ impl Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
-            stand_down_days: Self::STAND_DOWN_DAYS_DEFAULT,
+            stand_down_days: STAND_DOWN_DAYS_DEFAULT,
             evacuation_minutes_max: Self::EVACUATION_MINUTES_DEFAULT,
         }
     }

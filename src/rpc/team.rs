@@ -195,6 +195,7 @@ impl TeamService for TeamRpc {
     ) -> Result<Response<pb::ListTaskLicencesResponse>, Status> {
         Ok(Response::new(licences::list(&self.app, &caller(&request)?, request.into_inner()).await?))
     }
+
     async fn assign_team(
         &self,
         request: Request<pb::AssignTeamRequest>,

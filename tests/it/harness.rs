@@ -287,10 +287,6 @@ impl Replica {
         BudgetReportServiceClient::new(self.channel.clone())
     }
 
-    pub(crate) fn teams(&self) -> TeamServiceClient<Channel> {
-        TeamServiceClient::new(self.channel.clone())
-    }
-
     pub(crate) async fn finish(self) {
         drop(self.channel);
         self.stop.cancel();

@@ -9,9 +9,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::app::page::{Page, PageRequest};
 use crate::app::token::Filter;
-use crate::domain::accreditation::{
-    Accreditation, AccreditationLevel, STAND_DOWN_DAYS_DEFAULT, stood_down, valid_days,
-};
+use crate::domain::accreditation::{Accreditation, AccreditationLevel, stood_down, valid_days};
 use crate::domain::caller::Caller;
 use crate::domain::days::today_in;
 use crate::domain::ids::AccreditationId;
@@ -89,7 +87,8 @@ impl App {
             (list_for(pool, &persons, None).await?, last_touch(pool, &persons, today).await?)
         };
         let show = |row: Accreditation| {
-            let stood_down_since = stood_down_since(&row, &all, &touched, today);
+            let days = self.policy.stand_down_days;
+            let stood_down_since = stood_down_since(&row, &all, &touched, today, days);
             let state = row.state_on(today);
             ShownAccreditation { accreditation: Accreditation { state, ..row }, stood_down_since }
         };
@@ -106,6 +105,7 @@ fn stood_down_since(
     all: &[Accreditation],
     touched: &HashMap<Uuid, LastTouch>,
     today: Date,
+    stand_down_days: u16,
 ) -> Option<Date> {
     let holds = of.valid_days().intervals().iter().any(|days| days.contains(today));
     if !is_person(of) || !holds {
@@ -116,5 +116,5 @@ fn stood_down_since(
     let valid = valid_days(&joined);
     let since = valid.intervals().iter().find(|days| days.contains(today))?.first();
     let touch = touched.get(&of.subject).copied().unwrap_or_default();
-    stood_down(today, touch.worked, touch.refreshed, since, STAND_DOWN_DAYS_DEFAULT)
+    stood_down(today, touch.worked, touch.refreshed, since, stand_down_days)
 }

@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use uuid::Uuid;
 
 use crate::app::assignment::Proposal;
+use crate::domain::accreditation::{Accreditation, valid_days};
 use crate::domain::assignment::Finding;
 use crate::domain::assignment::facts::{
     Ambulance, Asked, Crew, CrewMember, Facts, Gear, GearItem, Operator, Work,
@@ -18,8 +19,9 @@ use crate::domain::policy::Policy;
 use crate::domain::team::{AssetKind, Team};
 use crate::error::{Error, Violations};
 use crate::store::Connection;
+use crate::store::accreditation::list_for;
 use crate::store::assignment::facts::{find_paramedic, find_work, list_covered, list_gear};
-use crate::store::assignment::people::{list_accredited, list_busy_teams, list_crews};
+use crate::store::assignment::people::{list_busy_teams, list_crews};
 
 /// Everything about one proposal.
 pub(super) struct Loaded {
@@ -68,16 +70,18 @@ pub(super) async fn load_crews(
     let ids: Vec<TeamId> = teams.iter().map(|team| team.id).collect();
     let mut busy = list_busy_teams(conn, &ids, days).await?;
     let members = list_crews(conn, &ids, days).await?;
-    let mut accredited = HashMap::new();
+    let mut held: HashMap<Uuid, Vec<Accreditation>> = HashMap::new();
     if let Some(activity) = work.activity {
         let people = members.iter().map(|(_, member)| member.person.uuid());
         let teams = ids.iter().map(|id| id.uuid());
         let mut subjects: Vec<Uuid> = people.chain(teams).chain([operator.uuid()]).collect();
         subjects.sort_unstable();
         subjects.dedup();
-        accredited = list_accredited(conn, &subjects, activity).await?;
+        for accreditation in list_for(&mut *conn, &subjects, Some(activity)).await? {
+            held.entry(accreditation.subject).or_default().push(accreditation);
+        }
     }
-    let of = |subject: Uuid| accredited.get(&subject).cloned().unwrap_or_default();
+    let of = |subject: Uuid| held.get(&subject).map(|held| valid_days(held)).unwrap_or_default();
     let mut by_team: HashMap<TeamId, Vec<CrewMember>> = HashMap::new();
     for (team, member) in members {
         let accredited = of(member.person.uuid());

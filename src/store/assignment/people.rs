@@ -7,9 +7,8 @@ use jiff_sqlx::ToSqlx as _;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-use crate::domain::activity::ActivityType;
 use crate::domain::assignment::facts::{Busy, CrewMember};
-use crate::domain::days::{DaySet, Days};
+use crate::domain::days::DaySet;
 use crate::domain::ids::{AssignmentId, PersonId, TaskId, TeamId};
 use crate::domain::team::MemberRole;
 use crate::domain::text::Title;
@@ -150,53 +149,4 @@ impl MemberRow {
             covers,
         })
     }
-}
-
-#[derive(FromRow)]
-struct AccreditedRow {
-    subject_id: Uuid,
-    first_day: jiff_sqlx::Date,
-    last_day: Option<jiff_sqlx::Date>,
-    suspended_from: Vec<jiff_sqlx::Date>,
-    suspended_until: Vec<Option<jiff_sqlx::Date>>,
-}
-
-/// Days on which organizations, teams and persons are accredited for an activity. Those that never were are missing
-/// from the answer.
-///
-/// # Errors
-/// Fails when the database does.
-#[tracing::instrument(level = "debug", name = "db.assignment.list_accredited", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "assignment.list_accredited"))]
-pub async fn list_accredited(
-    conn: &mut PgConnection,
-    subjects: &[Uuid],
-    activity: ActivityType,
-) -> Result<HashMap<Uuid, DaySet>, Error> {
-    let rows: Vec<AccreditedRow> = sqlx::query_as(
-        "-- assignment.list_accredited
-         SELECT a.subject_id, a.first_day, least(a.last_day, a.withdrawn_on - 1) AS last_day,
-                s.suspended_from, s.suspended_until
-           FROM accreditations a
-          CROSS JOIN LATERAL (
-                SELECT coalesce(array_agg(s.first_day ORDER BY s.first_day), '{}') AS suspended_from,
-                       coalesce(array_agg(s.last_day ORDER BY s.first_day), '{}') AS suspended_until
-                  FROM suspensions s WHERE s.accreditation_id = a.accreditation_id) s
-          WHERE a.subject_id = ANY($1) AND a.activity = $2
-            AND a.state IN ('ACCREDITED', 'SUSPENDED', 'WITHDRAWN')
-            AND (a.withdrawn_on IS NULL OR a.first_day < a.withdrawn_on)",
-    )
-    .bind(subjects)
-    .bind(activity.word())
-    .fetch_all(conn)
-    .await
-    .map_err(failed)?;
-    let mut found: HashMap<Uuid, Vec<Days>> = HashMap::new();
-    for row in rows {
-        let held = DaySet::of([interval(row.first_day, row.last_day)?]);
-        let gaps = row.suspended_from.into_iter().zip(row.suspended_until);
-        let gaps: Vec<Days> = gaps.map(|(first, last)| interval(first, last)).collect::<Result<_, _>>()?;
-        let left = held.without(&DaySet::of(gaps));
-        found.entry(row.subject_id).or_default().extend(left.intervals());
-    }
-    Ok(found.into_iter().map(|(subject, days)| (subject, DaySet::of(days))).collect())
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use jiff::civil::Date;
 
+use crate::domain::accreditation::stood_down;
 use crate::domain::activity::ActivityType;
 use crate::domain::assignment::facts::{CrewMember, Facts};
 use crate::domain::assignment::gate::finding;
@@ -86,17 +87,4 @@ fn unfit(
         policy.stand_down_days, member.first_day
     );
     Some(finding(FindingReason::PersonStoodDown, id, text).on(member.first_day))
-}
-
-/// The day since when a person has stood down; none when the last of work, refresher and accreditation is near enough.
-fn stood_down(
-    first_day_of_work: Date,
-    last_worked: Option<Date>,
-    last_refresher: Option<Date>,
-    accredited_since: Date,
-    stand_down_days: u16,
-) -> Option<Date> {
-    let latest = Some(accredited_since).max(last_worked).max(last_refresher)?;
-    let lapses = latest.saturating_add(jiff::Span::new().days(stand_down_days));
-    if first_day_of_work <= lapses { None } else { lapses.tomorrow().ok() }
 }

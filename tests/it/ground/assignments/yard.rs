@@ -145,9 +145,9 @@ impl Yard {
         let last = quoted(last);
         self.run(format!(
             "INSERT INTO accreditations (organization_id, accreditation_id, level, subject_id, authority_id, activity,
-                    certificate, first_day, last_day, state, created_at, revision)
+                    certificate, first_day, last_day, state, granted_at, created_at, revision)
              VALUES ('{operator}', '{id}', '{level}', '{subject}', '{authority}', 'MANUAL_CLEARANCE', '', '{first}',
-                    {last}, 'ACCREDITED', now(), 1)"
+                    {last}, 'ACCREDITED', now(), now(), 1)"
         ))
         .await;
         id
