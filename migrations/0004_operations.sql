@@ -314,6 +314,8 @@ CREATE TABLE tasks (
     handed_over_on      DATE,
     created_at          TIMESTAMPTZ NOT NULL,
     revision            BIGINT      NOT NULL,
+    -- Revision at which it was issued: what came before is not the operator's to read.
+    issued_revision     BIGINT,
     CONSTRAINT tasks_pkey PRIMARY KEY (task_id),
     CONSTRAINT tasks_program_id_code_key UNIQUE (program_id, code),
     CONSTRAINT tasks_program_id_fkey FOREIGN KEY (program_id) REFERENCES programs,
@@ -327,10 +329,13 @@ CREATE TABLE tasks (
     CONSTRAINT tasks_suspension_check CHECK ((state = 'SUSPENDED') = (suspension_cause IS NOT NULL)
         AND (state = 'SUSPENDED') = (resumes_to IS NOT NULL)),
     CONSTRAINT tasks_cover_check CHECK (num_nulls(paramedic_id, ambulance_id, hospital, evacuation_minutes) IN (0, 4)),
-    CONSTRAINT tasks_days_check CHECK (first_day <= last_day)
+    CONSTRAINT tasks_days_check CHECK (first_day <= last_day),
+    CONSTRAINT tasks_issued_check CHECK ((issued_revision IS NULL) = (order_reference = '')
+        AND (issued_revision IS NULL) = (state IN ('DRAFT', 'PLANNED')) OR state = 'CANCELLED'),
+    CONSTRAINT tasks_depth_check CHECK (0 <= depth_cm AND 0 <= planned_area_m2)
 );
 CREATE INDEX tasks_program_id_code_idx ON tasks (program_id, code, task_id);
-CREATE INDEX tasks_operator_id_idx ON tasks (operator_id, task_id);
+CREATE INDEX tasks_operator_id_code_idx ON tasks (operator_id, code, task_id);
 
 CREATE TABLE task_sites (
     task_id UUID    NOT NULL,
@@ -369,6 +374,8 @@ CREATE TABLE safety_stops (
     lifted_at          TIMESTAMPTZ,
     lift_reason        TEXT,
     suspended_task_ids UUID[]      NOT NULL,
+    -- Every journal that holds it. Whoever was told that it was issued is told that it is lifted.
+    told_scope_ids     UUID[]      NOT NULL,
     revision           BIGINT      NOT NULL,
     CONSTRAINT safety_stops_pkey PRIMARY KEY (safety_stop_id),
     CONSTRAINT safety_stops_target_check CHECK (target IN ('TASK', 'SITE', 'OPERATOR')),
@@ -376,6 +383,8 @@ CREATE TABLE safety_stops (
 );
 -- For the question whether one is in force.
 CREATE INDEX safety_stops_target_id_idx ON safety_stops (target_id) WHERE lifted_at IS NULL;
+-- For lists.
+CREATE INDEX safety_stops_told_scope_ids_idx ON safety_stops USING gin (told_scope_ids);
 
 -- Assignments -----------------------------------------------------------------------------------------------------
 

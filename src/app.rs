@@ -26,6 +26,7 @@ mod rights;
 pub mod seats;
 pub mod site;
 pub mod stream;
+pub mod task;
 pub mod team;
 pub mod token;
 pub mod verify;

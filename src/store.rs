@@ -22,7 +22,9 @@ pub mod person;
 pub mod refresher;
 pub mod report;
 pub mod rows;
+pub mod safety_stop;
 pub mod site;
+pub mod task;
 pub mod team;
 
 use std::pin::Pin;

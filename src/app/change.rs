@@ -19,8 +19,10 @@ use crate::domain::caller::Caller;
 use crate::domain::ids::ScopeId;
 use crate::domain::kind::Kind;
 use crate::domain::ledger::recorded_at;
+use crate::domain::safety_stop::SafetyStop;
 use crate::domain::site::Site;
 use crate::domain::team::{Asset, Member, Team};
+use crate::domain::task::Task;
 use crate::error::Error;
 use crate::store::Connection;
 use crate::store::change::{Appended, append};
@@ -58,6 +60,10 @@ pub enum Record {
     Licence(TaskLicence),
     /// An assignment.
     Assignment(Box<Assignment>),
+    /// A task.
+    Task(Box<Task>),
+    /// A safety stop. It comes before whatever it halts.
+    SafetyStop(Box<SafetyStop>),
 }
 
 impl Record {
@@ -73,6 +79,8 @@ impl Record {
             Self::Refresher(_) => Kind::Refresher,
             Self::Licence(_) => Kind::TaskLicence,
             Self::Assignment(_) => Kind::Assignment,
+            Self::Task(_) => Kind::Task,
+            Self::SafetyStop(_) => Kind::SafetyStop,
         }
     }
 
@@ -88,6 +96,8 @@ impl Record {
             Self::Refresher(of) => of.id.uuid(),
             Self::Licence(of) => of.id.uuid(),
             Self::Assignment(of) => of.id.uuid(),
+            Self::Task(of) => of.id.uuid(),
+            Self::SafetyStop(of) => of.id.uuid(),
         }
     }
 }

@@ -1,11 +1,16 @@
-//! Tasks: orders to work on sites, each paid by one allocation.
+//! Tasks: orders to work on sites, each paid by one allocation. What may follow what is in [`transitions`], what a plan
+//! needs and how it may change in [`plan`], what work needs in [`work`].
+
+pub mod plan;
+pub mod transitions;
+pub mod work;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 
 use crate::domain::activity::ActivityType;
 use crate::domain::assignment::MedicalCover;
-use crate::domain::ids::{AllocationId, OrganizationId, ProgramId, SafetyStopId, SiteId, TaskId};
+use crate::domain::ids::{AllocationId, OrganizationId, ProgramId, SafetyStopId, ScopeId, SiteId, TaskId};
 use crate::domain::site::SuspensionCause;
 use crate::domain::team::TeamType;
 use crate::domain::text::{Code, CountryCode, Note, Reference, Source, Text, Title};
@@ -81,6 +86,30 @@ pub struct Task {
     pub revision: i64,
 }
 
+impl Task {
+    /// Whether it was ordered from its operator, whatever became of it since.
+    #[must_use]
+    pub fn is_issued(&self) -> bool {
+        !self.order_reference.as_str().is_empty()
+    }
+
+    /// The journals that hold its changes: the program's first, and the operator's once it is issued.
+    #[must_use]
+    pub fn scopes(&self) -> Vec<ScopeId> {
+        let operator = self.plan.operator.filter(|_| self.is_issued());
+        std::iter::once(self.program.scope()).chain(operator.map(OrganizationId::scope)).collect()
+    }
+}
+
+/// The journals of tasks, each once, in order.
+#[must_use]
+pub fn scopes_of(tasks: &[Task]) -> Vec<ScopeId> {
+    let mut scopes: Vec<ScopeId> = tasks.iter().flat_map(Task::scopes).collect();
+    scopes.sort_unstable();
+    scopes.dedup();
+    scopes
+}
+
 /// What is planned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskPlan {
@@ -110,6 +139,27 @@ pub struct TaskPlan {
     pub instructions: Instructions,
 }
 
+impl TaskPlan {
+    /// A plan that lacks everything that may be missing.
+    #[must_use]
+    pub fn new(code: Code, title: Title) -> Self {
+        Self {
+            allocation: None,
+            code,
+            title,
+            sites: Vec::new(),
+            activity: None,
+            depth_cm: 0,
+            planned_area_m2: 0,
+            team_type: None,
+            first_day: None,
+            last_day: None,
+            operator: None,
+            instructions: Instructions::default(),
+        }
+    }
+}
+
 /// The operator's report that the work is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Completion {
@@ -134,4 +184,43 @@ pub struct QualityControl {
     pub sampled_m2: i64,
     /// Remarks.
     pub remarks: Note,
+}
+
+#[cfg(test)]
+pub(in crate::domain) mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// A draft that lacks everything that may be missing.
+    pub(in crate::domain) fn task() -> Task {
+        let plan = TaskPlan::new(Code::parse("T-0107").unwrap(), Title::parse("Clear the well").unwrap());
+        Task {
+            id: TaskId::new(Uuid::from_u128(7)),
+            program: ProgramId::new(Uuid::from_u128(1)),
+            plan,
+            state: TaskState::Draft,
+            authority: None,
+            country: None,
+            order_reference: Reference::parse("").unwrap(),
+            medical_cover: None,
+            suspension: None,
+            completion: None,
+            quality_controls: Vec::new(),
+            handed_over_on: None,
+            safety_stops: Vec::new(),
+            created_at: Timestamp::UNIX_EPOCH,
+            revision: 1,
+        }
+    }
+
+    #[test]
+    fn an_operator_hears_of_a_task_once_it_is_issued() {
+        let mut task = task();
+        let operator = OrganizationId::new(Uuid::from_u128(2));
+        task.plan.operator = Some(operator);
+        assert_eq!(task.scopes(), [task.program.scope()]);
+        task.order_reference = Reference::parse("D-1").unwrap();
+        assert_eq!(task.scopes(), [task.program.scope(), operator.scope()]);
+    }
 }

@@ -43,6 +43,8 @@ fn record(of: &Record) -> pb::ChangedRecord {
         Record::Refresher(of) => Sent::Refresher(convert::accreditation::refresher(of)),
         Record::Licence(of) => Sent::Licence(convert::accreditation::licence(of)),
         Record::Assignment(of) => Sent::Assignment(convert::assignment::assignment(of)),
+        Record::Task(of) => Sent::Task(convert::task::task(of)),
+        Record::SafetyStop(of) => Sent::SafetyStop(convert::safety_stop::safety_stop(of)),
     };
     pb::ChangedRecord { record: Some(record) }
 }

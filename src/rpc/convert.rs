@@ -8,7 +8,9 @@ pub mod entry;
 pub mod entry_out;
 pub mod member;
 pub mod report;
+pub mod safety_stop;
 pub mod site;
+pub mod task;
 pub mod team;
 pub mod words;
 

@@ -1,7 +1,20 @@
-//! `TaskService`.
+//! `TaskService`: which function answers which call. The calls themselves are in the files of `task/`.
+
+mod plans;
+mod steps;
+
+use tonic::{Request, Response, Status};
 
 use crate::app::App;
+use crate::app::change::Changed;
+use crate::domain::caller::{Caller, Role};
+use crate::domain::task::Task;
+use crate::error::Error;
+use crate::rpc::change::answered;
+use crate::rpc::convert::task as convert;
+use crate::rpc::pb::changed_record::Record;
 use crate::rpc::pb::task_service_server::TaskService;
+use crate::rpc::{caller, pb};
 
 /// Answers the calls of `TaskService`.
 #[derive(Clone)]
@@ -10,5 +23,47 @@ pub struct TaskRpc {
     pub app: App,
 }
 
-#[tonic::async_trait]
-impl TaskService for TaskRpc {}
+/// The task that a change answers with.
+fn task_of(changed: &Changed) -> Result<Option<pb::Task>, Error> {
+    let pick = |record| if let Record::Task(task) = record { Some(task) } else { None };
+    answered(changed, pick).map(Some)
+}
+
+/// A task as a caller may see it.
+fn seen(caller: &Caller, task: &Task) -> pb::Task {
+    let mut sent = convert::task(task);
+    hide(caller, &mut sent);
+    sent
+}
+
+/// Funders are not told of persons.
+fn hide(caller: &Caller, task: &mut pb::Task) {
+    if let Some(cover) = task.medical_cover.as_mut().filter(|_| caller.role() == Role::Funder) {
+        cover.paramedic_id.clear();
+    }
+}
+
+/// One method for each call.
+macro_rules! answer {
+    ($($name:ident($request:ident) -> $response:ident = $function:path;)+) => {
+        #[tonic::async_trait]
+        impl TaskService for TaskRpc {
+            $(
+                async fn $name(
+                    &self,
+                    request: Request<pb::$request>,
+                ) -> Result<Response<pb::$response>, Status> {
+                    Ok(Response::new($function(&self.app, &caller(&request)?, request.into_inner()).await?))
+                }
+            )+
+        }
+    };
+}
+
+answer! {
+    create_task(CreateTaskRequest) -> CreateTaskResponse = plans::create;
+    get_task(GetTaskRequest) -> GetTaskResponse = plans::get;
+    update_task(UpdateTaskRequest) -> UpdateTaskResponse = plans::update;
+    plan_task(PlanTaskRequest) -> PlanTaskResponse = steps::plan;
+    issue_task(IssueTaskRequest) -> IssueTaskResponse = steps::issue;
+}

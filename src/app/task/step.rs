@@ -1,0 +1,217 @@
+//! Steps of a task from state to state. Each is one row of the table in `domain::task::transitions`, with what it
+//! needs and what it leaves in the task.
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use crate::app::App;
+use crate::app::change::{Changed, Changing, Ground, Request};
+use crate::app::task::plan::{expect_ready, missing_for_order};
+use crate::app::task::{known_task, record};
+use crate::app::team::expect_revision;
+use crate::domain::assignment::MedicalCover;
+use crate::domain::caller::Caller;
+use crate::domain::days::today_in;
+use crate::domain::ids::{OrganizationId, ScopeId, TaskId};
+use crate::domain::kind::Kind;
+use crate::domain::site::SuspensionCause;
+use crate::domain::task::transitions::{TaskAction, next};
+use crate::domain::task::work::{check_done_on, expect_no_stop, missing_cover};
+use crate::domain::task::{Completion, QualityControl, Task};
+use crate::domain::text::Reference;
+use crate::error::{Error, Violations};
+use crate::store::Connection;
+use crate::store::task::facts::{find_cover, is_accredited, list_places};
+use crate::store::task::{insert_control, update_progress};
+
+/// Bring a task a step further. Reasons stand in the request, which the journal keeps.
+pub struct TakeStep {
+    /// The task.
+    pub task: TaskId,
+    /// Its revision as the caller knows it.
+    pub expected_revision: i64,
+    /// The step.
+    pub step: Step,
+}
+
+/// A step, with what it brings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// The plan is complete.
+    Plan,
+    /// The order goes to the operator, under the number of the dossier, which is not empty.
+    Issue(Reference),
+    /// The operator takes it.
+    Accept,
+    /// Site and medical cover are prepared.
+    Mobilise(MedicalCover),
+    /// Work begins.
+    Start,
+    /// Work stands still.
+    Suspend(SuspensionCause),
+    /// Work goes on.
+    Resume,
+    /// The work is done.
+    Complete(Completion),
+    /// An inspection was held.
+    RecordControl(QualityControl),
+    /// The land was handed over on that day.
+    HandOver(Date),
+    /// Nothing is left to do.
+    Close,
+    /// The task is given up.
+    Cancel,
+}
+
+impl Step {
+    const fn action(&self) -> TaskAction {
+        match self {
+            Self::Plan => TaskAction::Plan,
+            Self::Issue(_) => TaskAction::Issue,
+            Self::Accept => TaskAction::Accept,
+            Self::Mobilise(_) => TaskAction::Mobilise,
+            Self::Start => TaskAction::Start,
+            Self::Suspend(_) => TaskAction::Suspend,
+            Self::Resume => TaskAction::Resume,
+            Self::Complete(_) => TaskAction::Complete,
+            Self::RecordControl(control) if control.passed => TaskAction::PassControl,
+            Self::RecordControl(_) => TaskAction::FailControl,
+            Self::HandOver(_) => TaskAction::HandOver,
+            Self::Close => TaskAction::Close,
+            Self::Cancel => TaskAction::Cancel,
+        }
+    }
+
+    /// Whether a safety stop bars it.
+    const fn leads_to_work(&self) -> bool {
+        matches!(self, Self::Mobilise(_) | Self::Start | Self::Resume)
+    }
+}
+
+impl Changing for TakeStep {
+    /// A step that leads to work locks the journals of all that a safety stop may be of: the program, the operator and
+    /// the authority of the sites. Whoever stops one of them holds its journal, so that the step comes before the
+    /// stop, and is suspended by it, or after it, and is refused.
+    async fn scopes(&self, conn: &mut Connection) -> Result<Vec<ScopeId>, Error> {
+        let task = known_task(conn, self.task).await?;
+        let mut scopes = task.scopes();
+        let operator = task.plan.operator.filter(|_| matches!(self.step, Step::Issue(_)));
+        let authority = task.authority.filter(|_| self.step.leads_to_work());
+        for scope in [operator, authority].into_iter().flatten().map(OrganizationId::scope) {
+            if !scopes.contains(&scope) {
+                scopes.push(scope);
+            }
+        }
+        Ok(scopes)
+    }
+
+    async fn apply(&self, ground: &mut Ground<'_>) -> Result<(), Error> {
+        let mut task = known_task(ground.conn, self.task).await?;
+        expect_revision(Kind::Task, task.id, self.expected_revision, task.revision)?;
+        let (from, to) = (task.state, next(&task, self.step.action())?);
+        if self.step.leads_to_work() {
+            expect_no_stop(&task)?;
+        }
+        self.expect_possible(ground, &task).await?;
+        task.state = to;
+        task.revision = ground.revision(task.program.scope())?;
+        task.suspension = None;
+        match self.step.clone() {
+            Step::Issue(reference) => task.order_reference = reference,
+            Step::Mobilise(cover) => task.medical_cover = Some(cover),
+            Step::Suspend(cause) => task.suspension = Some((cause, from)),
+            Step::Complete(completion) => task.completion = Some(completion),
+            Step::RecordControl(control) => {
+                insert_control(ground.conn, task.id, task.revision, &control).await?;
+                task.quality_controls.push(control);
+            }
+            Step::HandOver(day) => task.handed_over_on = Some(day),
+            Step::Plan | Step::Accept | Step::Start | Step::Resume | Step::Close | Step::Cancel => {}
+        }
+        update_progress(ground.conn, &task).await?;
+        record(ground, &task)
+    }
+}
+
+impl TakeStep {
+    /// What must hold beside the state.
+    async fn expect_possible(&self, ground: &mut Ground<'_>, task: &Task) -> Result<(), Error> {
+        let phrase = self.step.action().phrase();
+        match &self.step {
+            Step::Plan | Step::Issue(_) => {
+                let places = list_places(&mut *ground.conn, &task.plan.sites).await?;
+                let mut missing = missing_for_order(ground.conn, task, &places).await?;
+                if matches!(self.step, Step::Issue(_)) {
+                    missing.extend(missing_accreditation(ground.conn, task).await?);
+                }
+                expect_ready(task, phrase, missing)
+            }
+            Step::Mobilise(cover) => {
+                let today = today(ground, task).await?;
+                let operator =
+                    task.plan.operator.ok_or_else(|| Error::bug("an issued task has no operator"))?;
+                let (is_paramedic, vehicle) = find_cover(&mut *ground.conn, operator, cover, today).await?;
+                expect_ready(task, phrase, missing_cover(cover, is_paramedic, vehicle, today))
+            }
+            Step::Complete(of) => {
+                let today = today(ground, task).await?;
+                told("completion.completed_on", check_done_on(of.completed_on, today, task.inspected()))
+            }
+            Step::RecordControl(of) => {
+                let today = today(ground, task).await?;
+                told("quality_control.inspected_on", check_done_on(of.inspected_on, today, task.completed()))
+            }
+            Step::HandOver(day) => {
+                let today = today(ground, task).await?;
+                told("handed_over_on", check_done_on(*day, today, task.inspected()))
+            }
+            Step::Accept | Step::Start | Step::Suspend(_) | Step::Resume | Step::Close | Step::Cancel => {
+                Ok(())
+            }
+        }
+    }
+}
+
+fn told(field: &str, checked: Result<(), String>) -> Result<(), Error> {
+    checked.map_err(|rule| Violations::one(field, rule))
+}
+
+/// The operator's accreditation on the first day, if it lacks one.
+async fn missing_accreditation(conn: &mut Connection, task: &Task) -> Result<Option<String>, Error> {
+    let plan = &task.plan;
+    let (Some(operator), Some(activity), Some(day)) = (plan.operator, plan.activity, plan.first_day) else {
+        return Ok(None);
+    };
+    if is_accredited(conn, operator, activity, day).await? {
+        return Ok(None);
+    }
+    Ok(Some(format!(
+        "operator {operator} is not accredited for {activity} on {day}; grant or reinstate it, or name another operator"
+    )))
+}
+
+/// The day on the task's first site.
+async fn today(ground: &mut Ground<'_>, task: &Task) -> Result<Date, Error> {
+    let first = task.plan.sites.get(..1).unwrap_or_default();
+    let places = list_places(&mut *ground.conn, first).await?;
+    let zone = places.first().and_then(|place| TimeZone::get(&place.time_zone).ok()).unwrap_or(TimeZone::UTC);
+    Ok(today_in(&zone, ground.now))
+}
+
+impl App {
+    /// Brings a task a step further.
+    ///
+    /// # Errors
+    /// `Stale` when the caller knows an older state; `WrongState` out of order; `NotReady` with all that is missing;
+    /// `SafetyStopped` when work is barred; `Invalid` for a day that cannot be.
+    pub async fn take_step(
+        &self,
+        caller: &Caller,
+        request: Request,
+        step: TakeStep,
+    ) -> Result<Changed, Error> {
+        let task = self.get_task(caller, step.task, 0).await?;
+        self.expect_task_doer(caller, &task, step.step.action()).await?;
+        self.change(caller, request, step).await
+    }
+}

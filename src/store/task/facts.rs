@@ -1,0 +1,134 @@
+//! What the rules of a task ask of other tables: its sites, its operator's accreditation, its medical cover.
+
+use jiff::civil::Date;
+use jiff_sqlx::ToSqlx as _;
+use sqlx::{FromRow, PgExecutor};
+use uuid::Uuid;
+
+use crate::domain::activity::ActivityType;
+use crate::domain::assignment::MedicalCover;
+use crate::domain::ids::{OrganizationId, SiteId};
+use crate::domain::site::SiteStatus;
+use crate::domain::task::plan::SitePlace;
+use crate::domain::task::work::Vehicle;
+use crate::domain::team::{AssetKind, AssetState};
+use crate::domain::text::CountryCode;
+use crate::error::Error;
+use crate::store::failed;
+use crate::store::rows::{corrupt, word};
+
+#[derive(FromRow)]
+struct PlaceRow {
+    site_id: Uuid,
+    authority_id: Uuid,
+    country_code: String,
+    status: String,
+    time_zone: String,
+}
+
+impl TryFrom<PlaceRow> for SitePlace {
+    type Error = Error;
+
+    fn try_from(row: PlaceRow) -> Result<Self, Error> {
+        Ok(Self {
+            site: SiteId::new(row.site_id),
+            authority: OrganizationId::new(row.authority_id),
+            country: CountryCode::parse(&row.country_code).map_err(corrupt("country_code"))?,
+            status: word("status", &row.status, SiteStatus::from_word)?,
+            time_zone: row.time_zone,
+        })
+    }
+}
+
+/// Sites in the order in which they are named; those that do not exist are absent.
+///
+/// # Errors
+/// Fails when the database does.
+#[tracing::instrument(level = "debug", name = "db.task.list_places", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "task.list_places"))]
+pub async fn list_places(conn: impl PgExecutor<'_>, sites: &[SiteId]) -> Result<Vec<SitePlace>, Error> {
+    let rows: Vec<PlaceRow> = sqlx::query_as(
+        "-- task.list_places
+         SELECT s.site_id, s.authority_id, s.country_code, s.status, s.time_zone
+           FROM UNNEST($1::uuid[]) WITH ORDINALITY AS n(site_id, ordinal) JOIN sites s USING (site_id)
+          ORDER BY n.ordinal",
+    )
+    .bind(sites.iter().map(|site| site.uuid()).collect::<Vec<_>>())
+    .fetch_all(conn)
+    .await
+    .map_err(failed)?;
+    rows.into_iter().map(SitePlace::try_from).collect()
+}
+
+/// Whether an operator itself is accredited for a method on a day.
+///
+/// # Errors
+/// Fails when the database does.
+#[tracing::instrument(level = "debug", name = "db.task.is_accredited", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "task.is_accredited"))]
+pub async fn is_accredited(
+    conn: impl PgExecutor<'_>,
+    operator: OrganizationId,
+    activity: ActivityType,
+    day: Date,
+) -> Result<bool, Error> {
+    // One that is suspended now may hold on the day, and the other way round.
+    sqlx::query_scalar(
+        "-- task.is_accredited
+         SELECT EXISTS (
+            SELECT FROM accreditations a
+             WHERE a.subject_id = $1 AND a.activity = $2 AND a.level = 'ORGANIZATION'
+               AND a.state IN ('ACCREDITED', 'SUSPENDED')
+               AND daterange(a.first_day, a.last_day, '[]') @> $3::date
+               AND NOT EXISTS (SELECT FROM suspensions s
+                                WHERE s.accreditation_id = a.accreditation_id
+                                  AND daterange(s.first_day, s.last_day, '[]') @> $3::date))",
+    )
+    .bind(operator.uuid())
+    .bind(activity.word())
+    .bind(day.to_sqlx())
+    .fetch_one(conn)
+    .await
+    .map_err(failed)
+}
+
+#[derive(FromRow)]
+struct CoverRow {
+    is_paramedic: bool,
+    kind: Option<String>,
+    state: Option<String>,
+    valid_until: Option<jiff_sqlx::Date>,
+}
+
+/// Whether the person is a paramedic of the operator on a day, and the operator's vehicle, if it is one.
+///
+/// # Errors
+/// Fails when the database does.
+#[tracing::instrument(level = "debug", name = "db.task.find_cover", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "task.find_cover"))]
+pub async fn find_cover(
+    conn: impl PgExecutor<'_>,
+    operator: OrganizationId,
+    cover: &MedicalCover,
+    day: Date,
+) -> Result<(bool, Option<Vehicle>), Error> {
+    let row: CoverRow = sqlx::query_as(
+        "-- task.find_cover
+         SELECT EXISTS (SELECT FROM members m
+                         WHERE m.person_id = $2 AND m.organization_id = $1 AND m.role = 'PARAMEDIC'
+                           AND daterange(m.first_day, m.last_day, '[]') @> $4::date) AS is_paramedic,
+                a.kind, a.state, a.valid_until
+           FROM (VALUES (1)) AS one LEFT JOIN assets a ON a.asset_id = $3 AND a.organization_id = $1",
+    )
+    .bind(operator.uuid())
+    .bind(cover.paramedic.uuid())
+    .bind(cover.ambulance.uuid())
+    .bind(day.to_sqlx())
+    .fetch_one(conn)
+    .await
+    .map_err(failed)?;
+    let (Some(kind), Some(state)) = (row.kind, row.state) else { return Ok((row.is_paramedic, None)) };
+    let vehicle = Vehicle {
+        kind: word("kind", &kind, AssetKind::from_word)?,
+        state: word("state", &state, AssetState::from_word)?,
+        valid_until: row.valid_until.map(jiff_sqlx::Date::to_jiff),
+    };
+    Ok((row.is_paramedic, Some(vehicle)))
+}
