@@ -4,4 +4,5 @@ mod assets;
 mod assignments;
 mod members;
 mod sites;
+mod tasks;
 mod teams;
