@@ -9,9 +9,10 @@ use crate::app::change::{Changed, Changing, Ground, Request};
 use crate::app::task::plan::{expect_ready, missing_for_order};
 use crate::app::task::{known_task, record};
 use crate::app::team::expect_revision;
+use crate::domain::accreditation::valid_days;
 use crate::domain::assignment::MedicalCover;
 use crate::domain::caller::Caller;
-use crate::domain::days::today_in;
+use crate::domain::days::{Days, today_in};
 use crate::domain::ids::{OrganizationId, ScopeId, TaskId};
 use crate::domain::kind::Kind;
 use crate::domain::site::SuspensionCause;
@@ -21,7 +22,8 @@ use crate::domain::task::{Completion, QualityControl, Task};
 use crate::domain::text::Reference;
 use crate::error::{Error, Violations};
 use crate::store::Connection;
-use crate::store::task::facts::{find_cover, is_accredited, list_places};
+use crate::store::accreditation::list_for;
+use crate::store::task::facts::{find_cover, list_places};
 use crate::store::task::{insert_control, update_progress};
 
 /// Bring a task a step further. Reasons stand in the request, which the journal keeps.
@@ -182,7 +184,8 @@ async fn missing_accreditation(conn: &mut Connection, task: &Task) -> Result<Opt
     let (Some(operator), Some(activity), Some(day)) = (plan.operator, plan.activity, plan.first_day) else {
         return Ok(None);
     };
-    if is_accredited(conn, operator, activity, day).await? {
+    let held = list_for(conn, &[operator.uuid()], Some(activity)).await?;
+    if valid_days(&held).first_missing(Days::new(day, Some(day)).map_err(Error::bug)?).is_none() {
         return Ok(None);
     }
     Ok(Some(format!(

@@ -1,11 +1,10 @@
-//! What the rules of a task ask of other tables: its sites, its operator's accreditation, its medical cover.
+//! What the rules of a task ask of other tables: its sites and its medical cover.
 
 use jiff::civil::Date;
 use jiff_sqlx::ToSqlx as _;
 use sqlx::{FromRow, PgExecutor};
 use uuid::Uuid;
 
-use crate::domain::activity::ActivityType;
 use crate::domain::assignment::MedicalCover;
 use crate::domain::ids::{OrganizationId, SiteId};
 use crate::domain::site::SiteStatus;
@@ -57,37 +56,6 @@ pub async fn list_places(conn: impl PgExecutor<'_>, sites: &[SiteId]) -> Result<
     .await
     .map_err(failed)?;
     rows.into_iter().map(SitePlace::try_from).collect()
-}
-
-/// Whether an operator itself is accredited for a method on a day.
-///
-/// # Errors
-/// Fails when the database does.
-#[tracing::instrument(level = "debug", name = "db.task.is_accredited", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "task.is_accredited"))]
-pub async fn is_accredited(
-    conn: impl PgExecutor<'_>,
-    operator: OrganizationId,
-    activity: ActivityType,
-    day: Date,
-) -> Result<bool, Error> {
-    // One that is suspended now may hold on the day, and the other way round.
-    sqlx::query_scalar(
-        "-- task.is_accredited
-         SELECT EXISTS (
-            SELECT FROM accreditations a
-             WHERE a.subject_id = $1 AND a.activity = $2 AND a.level = 'ORGANIZATION'
-               AND a.state IN ('ACCREDITED', 'SUSPENDED')
-               AND daterange(a.first_day, a.last_day, '[]') @> $3::date
-               AND NOT EXISTS (SELECT FROM suspensions s
-                                WHERE s.accreditation_id = a.accreditation_id
-                                  AND daterange(s.first_day, s.last_day, '[]') @> $3::date))",
-    )
-    .bind(operator.uuid())
-    .bind(activity.word())
-    .bind(day.to_sqlx())
-    .fetch_one(conn)
-    .await
-    .map_err(failed)
 }
 
 #[derive(FromRow)]

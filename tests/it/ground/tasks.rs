@@ -41,12 +41,19 @@ impl Works {
     }
 
     async fn accredit(&self, world: &World) {
-        let (operator, authority, id) = (&self.desk.operator_id, &self.authority_id, fresh_id());
-        let statement = format!(
-            "INSERT INTO accreditations VALUES ('{operator}', '{id}', 'ORGANIZATION', '{operator}', '{authority}',
-             'MANUAL_CLEARANCE', 'C-1', '1998-01-01', NULL, 'ACCREDITED', NULL, now(), 1)"
-        );
-        Self::run(world, statement).await;
+        let accreditation = pb::Accreditation {
+            accreditation_id: fresh_id(),
+            level: pb::AccreditationLevel::Organization.into(),
+            subject_id: self.desk.operator_id.clone(),
+            authority_id: self.authority_id.clone(),
+            activity: pb::ActivityType::ManualClearance.into(),
+            certificate: "C-1".to_owned(),
+            first_day: Some(day(1998, 1, 1)),
+            ..pb::Accreditation::default()
+        };
+        let grant = pb::grant_accreditation_request::Grant::Accreditation(accreditation);
+        let request = pb::GrantAccreditationRequest { grant: Some(grant) };
+        world.teams().grant_accreditation(request).await.expect("it is granted");
     }
 
     /// A task that lacks nothing.
