@@ -330,8 +330,7 @@ CREATE TABLE tasks (
         AND (state = 'SUSPENDED') = (resumes_to IS NOT NULL)),
     CONSTRAINT tasks_cover_check CHECK (num_nulls(paramedic_id, ambulance_id, hospital, evacuation_minutes) IN (0, 4)),
     CONSTRAINT tasks_days_check CHECK (first_day <= last_day),
-    CONSTRAINT tasks_issued_check CHECK ((issued_revision IS NULL) = (order_reference = '')
-        AND (issued_revision IS NULL) = (state IN ('DRAFT', 'PLANNED')) OR state = 'CANCELLED'),
+    CONSTRAINT tasks_issued_check CHECK ((issued_revision IS NULL) = (order_reference = '')),
     CONSTRAINT tasks_depth_check CHECK (0 <= depth_cm AND 0 <= planned_area_m2)
 );
 CREATE INDEX tasks_program_id_code_idx ON tasks (program_id, code, task_id);
@@ -375,7 +374,7 @@ CREATE TABLE safety_stops (
     lift_reason        TEXT,
     suspended_task_ids UUID[]      NOT NULL,
     -- Every journal that holds it. Whoever was told that it was issued is told that it is lifted.
-    told_scope_ids     UUID[]      NOT NULL,
+    told_scope_ids     UUID[]      NOT NULL DEFAULT '{}',
     revision           BIGINT      NOT NULL,
     CONSTRAINT safety_stops_pkey PRIMARY KEY (safety_stop_id),
     CONSTRAINT safety_stops_target_check CHECK (target IN ('TASK', 'SITE', 'OPERATOR')),

@@ -5,6 +5,7 @@ use crate::domain::ids::{AllocationId, AssetId, OrganizationId, PersonId, Progra
 use crate::domain::task::plan::{AREA_M2_MAX, DEPTH_CM_MAX, PlanEdit, SITES_MAX};
 use crate::domain::task::{Completion, Instructions, QualityControl, Task, TaskPlan, TaskState};
 use crate::domain::text::{Code, Note, Reference, Source, Title};
+use crate::rpc::convert::assignment::medical_cover;
 use crate::rpc::convert::words::WireWord as _;
 use crate::rpc::convert::{UNSET, date, timestamp};
 use crate::rpc::pb;
@@ -197,18 +198,6 @@ pub fn task(of: &Task) -> pb::Task {
         country_code: of.country.map(|country| country.as_str().to_owned()).unwrap_or_default(),
         created_at: Some(timestamp(of.created_at)),
         revision: of.revision,
-    }
-}
-
-/// Medical cover for the wire.
-#[must_use]
-pub fn medical_cover(of: &MedicalCover) -> pb::MedicalCover {
-    pb::MedicalCover {
-        paramedic_id: of.paramedic.to_string(),
-        ambulance_id: of.ambulance.to_string(),
-        hospital: of.hospital.as_str().to_owned(),
-        evacuation_minutes: of.evacuation_minutes,
-        drill_on: of.drill_on.map(date),
     }
 }
 
