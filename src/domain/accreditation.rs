@@ -154,3 +154,28 @@ pub struct TaskLicence {
     /// Revision of the operator's journal.
     pub revision: i64,
 }
+
+#[cfg(test)]
+pub(crate) mod sample {
+    use super::*;
+
+    /// A person's accreditation that was granted for these days.
+    pub(crate) fn granted(days: Days) -> Accreditation {
+        Accreditation {
+            id: AccreditationId::new(Uuid::from_u128(1)),
+            level: AccreditationLevel::Person,
+            subject: Uuid::from_u128(2),
+            organization: OrganizationId::new(Uuid::from_u128(3)),
+            authority: OrganizationId::new(Uuid::from_u128(4)),
+            activity: ActivityType::ManualClearance,
+            certificate: Reference::default(),
+            days,
+            state: AccreditationState::Accredited,
+            suspensions: Vec::new(),
+            granted_at: Some(Timestamp::UNIX_EPOCH),
+            withdrawn: None,
+            created_at: Timestamp::UNIX_EPOCH,
+            revision: 1,
+        }
+    }
+}

@@ -1,7 +1,9 @@
 //! The operations side: sites, tasks, teams and assignments, over real gRPC. Each part has a file of its own.
 
+mod accreditations;
 mod assets;
 mod assignments;
+mod licences;
 mod members;
 mod sites;
 mod tasks;

@@ -148,3 +148,99 @@ impl Accreditation {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+    use crate::domain::accreditation::sample::granted;
+
+    fn whole() -> Days {
+        Days::new(date(2024, 1, 1), Some(date(2024, 12, 31))).unwrap()
+    }
+
+    fn reason() -> Reason {
+        Reason::parse("an accident").unwrap()
+    }
+
+    fn every_change() -> [AccreditationChange; 6] {
+        [
+            AccreditationChange::Review,
+            AccreditationChange::Assess,
+            AccreditationChange::Grant { certificate: Reference::default(), days: whole() },
+            AccreditationChange::Suspend { first_day: date(2024, 6, 1), reason: reason() },
+            AccreditationChange::Reinstate { on_day: date(2024, 7, 1) },
+            AccreditationChange::Withdraw { on_day: date(2024, 8, 1), reason: reason() },
+        ]
+    }
+
+    /// An accreditation that came to a state by way of what is allowed.
+    fn in_state(state: State) -> Accreditation {
+        let mut of = granted(whole());
+        if matches!(state, State::Applied | State::DeskReview | State::FieldAssessment) {
+            of.granted_at = None;
+        }
+        if state == State::Suspended {
+            of.suspend(date(2024, 6, 1), reason()).unwrap();
+        }
+        Accreditation { state, ..of }
+    }
+
+    #[test]
+    fn every_pair_of_state_and_change_is_told() {
+        // A row for each state, a column for each change: what comes of it; "-" is refused.
+        let table = [
+            (State::Applied, ["DESK_REVIEW", "-", "-", "-", "-", "WITHDRAWN"]),
+            (State::DeskReview, ["-", "FIELD_ASSESSMENT", "-", "-", "-", "WITHDRAWN"]),
+            (State::FieldAssessment, ["-", "-", "ACCREDITED", "-", "-", "WITHDRAWN"]),
+            (State::Accredited, ["-", "-", "-", "SUSPENDED", "-", "WITHDRAWN"]),
+            (State::Suspended, ["-", "-", "-", "-", "ACCREDITED", "WITHDRAWN"]),
+            (State::Withdrawn, ["-"; 6]),
+            (State::Expired, ["-"; 6]),
+        ];
+        assert_eq!(table.map(|(state, _)| state), *State::ALL);
+        for (state, row) in table {
+            for (change, word) in every_change().into_iter().zip(row) {
+                let (before, mut after) = (in_state(state), in_state(state));
+                let done = after.change(change.clone(), Timestamp::UNIX_EPOCH);
+                match State::from_word(word) {
+                    Some(next) => {
+                        assert_eq!((done, after.state), (Ok(()), next), "{state} {change:?}");
+                        let held = !matches!(next, State::DeskReview | State::FieldAssessment);
+                        let was_granted = before.granted_at.is_some() || next == State::Accredited;
+                        assert_eq!(after.granted_at.is_some(), held && was_granted, "{state} {change:?}");
+                    }
+                    None => {
+                        let refused = matches!(&done, Err(Objection::Refused(refusal))
+                            if matches!(&**refusal, Refusal::WrongState { state: told, .. } if *told == state.word()));
+                        assert!(refused, "{state} {change:?}: {done:?}");
+                        assert_eq!(after, before);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn days_that_do_not_fit_are_told_by_field_and_change_nothing() {
+        let suspend = |first_day| AccreditationChange::Suspend { first_day, reason: reason() };
+        let reinstate = |on_day| AccreditationChange::Reinstate { on_day };
+        let mut of = in_state(State::Accredited);
+        let expect = |of: &mut Accreditation, change: AccreditationChange, field: &str| {
+            let before = of.clone();
+            match of.change(change, Timestamp::UNIX_EPOCH) {
+                Err(Objection::Field(told, _)) => assert_eq!(told, field),
+                other => panic!("{other:?}"),
+            }
+            assert_eq!(*of, before);
+        };
+        expect(&mut of, suspend(date(2025, 1, 1)), "first_day");
+        of.change(suspend(date(2024, 6, 1)), Timestamp::UNIX_EPOCH).unwrap();
+        expect(&mut of, reinstate(date(2024, 6, 1)), "on_day");
+        of.change(reinstate(date(2024, 6, 2)), Timestamp::UNIX_EPOCH).unwrap();
+        expect(&mut of, suspend(date(2024, 6, 1)), "first_day");
+        of.change(suspend(date(2024, 6, 2)), Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!(of.suspensions.len(), 2);
+    }
+}

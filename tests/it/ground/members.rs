@@ -263,22 +263,36 @@ async fn a_membership_is_changed_by_who_knows_its_state() {
     .await;
 }
 
-/// Puts an assignment of a team into the database, without the rules of AssignTeam.
-async fn assign(world: &World, operator: &str, team: &str, first: &str, last: &str) -> String {
-    let (assignment, task, program) = (fresh_id(), fresh_id(), fresh_id());
+/// Puts a task into the database, without the rules of CreateTask, and answers it and its program.
+pub(super) async fn put_task(world: &World, operator: &str) -> (String, String) {
+    let (task, program) = (fresh_id(), fresh_id());
     let statement = format!(
         "INSERT INTO programs (program_id, code, title, funder_id, office_id, currency_code, created_at, revision)
            VALUES ('{program}', 'P-{program}', 'P', '{operator}', '{operator}', 'USD', now(), 1);
          INSERT INTO tasks (program_id, task_id, code, title, depth_cm, planned_area_m2, instructions, state,
                 order_reference, created_at, revision)
-           VALUES ('{program}', '{task}', 'T', 'T', 0, 0, '', 'DRAFT', '', now(), 1);
-         INSERT INTO assignments (organization_id, assignment_id, team_id, program_id, task_id, first_day, last_day,
-                state, paramedic_id, ambulance_id, hospital, evacuation_minutes, created_at, revision)
-           VALUES ('{operator}', '{assignment}', '{team}', '{program}', '{task}', '{first}', '{last}', 'STANDING',
-                '{task}', '{task}', 'H', 30, now(), 1);"
+           VALUES ('{program}', '{task}', 'T', 'T', 0, 0, '', 'DRAFT', '', now(), 1);"
     );
+    put(world, statement).await;
+    (task, program)
+}
+
+pub(super) async fn put(world: &World, statement: String) {
     let mut conn = world.database.connect().await;
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut conn).await.expect("it can be put there");
+}
+
+/// Puts an assignment of a team into the database, without the rules of AssignTeam.
+pub(super) async fn assign(world: &World, operator: &str, team: &str, first: &str, last: &str) -> String {
+    let assignment = fresh_id();
+    let (task, program) = put_task(world, operator).await;
+    let statement = format!(
+        "INSERT INTO assignments (organization_id, assignment_id, team_id, program_id, task_id, first_day, last_day,
+                state, paramedic_id, ambulance_id, hospital, evacuation_minutes, created_at, revision)
+           VALUES ('{operator}', '{assignment}', '{team}', '{program}', '{task}', '{first}', '{last}', 'STANDING',
+                '{task}', '{task}', 'H', 30, now(), 1)"
+    );
+    put(world, statement).await;
     assignment
 }
 
