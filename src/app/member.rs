@@ -17,6 +17,7 @@ use crate::domain::team::{Member, MemberRole, Team, TeamState};
 use crate::domain::text::Title;
 use crate::error::{Error, Violations};
 use crate::store::Connection;
+use crate::store::assignment::find_assignments;
 use crate::store::member::{
     MemberFilter, find_member, follow_memberships, insert_member, list_members, update_member,
 };
@@ -96,8 +97,7 @@ impl Changing for AddMember {
         };
         save_person(ground.conn, member.organization, person, &member.name).await?;
         insert_member(ground.conn, &member).await?;
-        follow_memberships(ground.conn, member.team, person).await?;
-        ground.record(scope, Record::Member(member))
+        follow(ground, member).await
     }
 }
 
@@ -144,13 +144,23 @@ fn until(field: &str, member: &Member, last_day: Option<Date>) -> Result<Days, E
     Days::new(member.days.first(), last_day).map_err(|rule| Violations::one(field, rule))
 }
 
-/// Writes a changed membership, and lets the days on assignments follow.
+/// Writes a changed membership, with what follows from it.
 async fn write(ground: &mut Ground<'_>, mut member: Member) -> Result<(), Error> {
     let scope = member.organization.scope();
     member.revision = ground.revision(scope)?;
     update_member(ground.conn, &member).await?;
-    follow_memberships(ground.conn, member.team, member.person).await?;
-    ground.record(scope, Record::Member(member))
+    follow(ground, member).await
+}
+
+/// Lets the days on assignments follow a membership that was written, and records all that changed by it.
+async fn follow(ground: &mut Ground<'_>, member: Member) -> Result<(), Error> {
+    let scope = member.organization.scope();
+    let changed = follow_memberships(ground.conn, &member).await?;
+    ground.record(scope, Record::Member(member))?;
+    for assignment in find_assignments(ground.conn, &changed).await? {
+        ground.record(scope, Record::Assignment(Box::new(assignment)))?;
+    }
+    Ok(())
 }
 
 async fn known_member(conn: &mut Connection, id: MemberId) -> Result<Member, Error> {

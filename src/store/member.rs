@@ -1,11 +1,13 @@
 //! SQL of memberships, and of the days on assignments that follow from them.
 
+use std::collections::BTreeSet;
+
 use jiff::civil::Date;
 use jiff_sqlx::ToSqlx as _;
 use sqlx::{FromRow, PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use crate::domain::ids::{MemberId, OrganizationId, PersonId, TeamId};
+use crate::domain::ids::{AssignmentId, MemberId, OrganizationId, PersonId, TeamId};
 use crate::domain::kind::Kind;
 use crate::domain::refusal::Refusal;
 use crate::domain::team::{Member, MemberRole};
@@ -121,46 +123,80 @@ fn overlap(person: PersonId, what: &'static str) -> Error {
 }
 
 /// Makes the days of a person on the assignments of a team what they follow from: the days of each assignment that
-/// was not cancelled and the days of the person's memberships, as far as they are the same days.
+/// was not cancelled and the days of the person's memberships, as far as they are the same days. Answers the
+/// assignments that are changed by that, which get the revision.
 ///
 /// # Errors
 /// Refuses days on which the person is on an assignment of another team.
 #[tracing::instrument(level = "debug", name = "db.member.follow", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "member.follow"))]
 pub async fn follow_memberships(
     conn: &mut PgConnection,
-    team: TeamId,
-    person: PersonId,
-) -> Result<(), Error> {
+    member: &Member,
+) -> Result<Vec<AssignmentId>, Error> {
     // Two statements: in one, the rows that go would still be in the way of those that come.
-    sqlx::query(
+    let before: Vec<WorkedRow> = sqlx::query_as(
         "-- member.follow_clear
          DELETE FROM assignment_people w USING assignments a
           WHERE a.team_id = $1 AND a.state <> 'CANCELLED'
-            AND w.assignment_id = a.assignment_id AND w.person_id = $2",
+            AND w.assignment_id = a.assignment_id AND w.person_id = $2
+         RETURNING w.assignment_id, w.first_day, w.last_day",
     )
-    .bind(team.uuid())
-    .bind(person.uuid())
-    .execute(&mut *conn)
+    .bind(member.team.uuid())
+    .bind(member.person.uuid())
+    .fetch_all(&mut *conn)
     .await
     .map_err(failed)?;
     // LEAST passes over the null of what is open-ended.
-    let done = sqlx::query(
+    let after: Result<Vec<WorkedRow>, _> = sqlx::query_as(
         "-- member.follow
          INSERT INTO assignment_people (assignment_id, person_id, first_day, last_day)
          SELECT a.assignment_id, m.person_id, GREATEST(a.first_day, m.first_day), LEAST(a.last_day, m.last_day)
            FROM members m
            JOIN assignments a ON a.team_id = m.team_id AND a.state <> 'CANCELLED'
             AND a.first_day <= COALESCE(m.last_day, 'infinity') AND m.first_day <= a.last_day
-          WHERE m.team_id = $1 AND m.person_id = $2",
+          WHERE m.team_id = $1 AND m.person_id = $2
+         RETURNING assignment_id, first_day, last_day",
     )
-    .bind(team.uuid())
-    .bind(person.uuid())
-    .execute(conn)
+    .bind(member.team.uuid())
+    .bind(member.person.uuid())
+    .fetch_all(&mut *conn)
     .await;
-    done.map(|_| ()).map_err(|error| match broken_constraint(&error) {
-        Some("assignment_people_person_excl") => overlap(person, "work with another team"),
+    let after = after.map_err(|error| match broken_constraint(&error) {
+        Some("assignment_people_person_excl") => overlap(member.person, "work with another team"),
         _ => failed(error),
-    })
+    })?;
+    let days = |rows: &[WorkedRow]| -> BTreeSet<(Uuid, Date, Date)> {
+        rows.iter().map(|(id, first, last)| (*id, first.to_jiff(), last.to_jiff())).collect()
+    };
+    let (before, after) = (days(&before), days(&after));
+    let changed: BTreeSet<Uuid> = before.symmetric_difference(&after).map(|(id, _, _)| *id).collect();
+    mark_assignments(conn, changed, member.revision).await
+}
+
+/// An assignment, with the first and the last day of a person on it.
+type WorkedRow = (Uuid, jiff_sqlx::Date, jiff_sqlx::Date);
+
+#[tracing::instrument(level = "debug", name = "db.member.mark_assignments", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "member.mark_assignments"))]
+async fn mark_assignments(
+    conn: &mut PgConnection,
+    changed: BTreeSet<Uuid>,
+    revision: i64,
+) -> Result<Vec<AssignmentId>, Error> {
+    let ids: Vec<Uuid> = changed.into_iter().collect();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let done = sqlx::query(
+        "-- member.mark_assignments
+         UPDATE assignments SET revision = $2 WHERE assignment_id = ANY($1)",
+    )
+    .bind(&ids)
+    .bind(revision)
+    .execute(conn)
+    .await
+    .map_err(failed)?;
+    expect_rows(done.rows_affected(), ids.len())?;
+    Ok(ids.into_iter().map(AssignmentId::new).collect())
 }
 
 /// One membership.

@@ -331,9 +331,22 @@ async fn the_days_on_assignments_follow_the_memberships() {
         teams.remove_member(remove).await.unwrap();
         assert_eq!(days_on(world, &spring).await, [pair("1998-02-10", "1998-02-12")]);
         assert_eq!(days_on(world, &summer).await, []);
-        added(world, pb::Member { first_day: day("1998-02-20"), ..member(&team, &person) }).await;
+        let again = added(world, pb::Member { first_day: day("1998-02-20"), ..member(&team, &person) }).await;
         let both = [pair("1998-02-10", "1998-02-12"), pair("1998-02-20", "1998-02-28")];
         assert_eq!(days_on(world, &spring).await, both);
+        // An assignment has changed when its people have: not by a new role.
+        let update = pb::UpdateMemberRequest {
+            request_id: fresh_id(),
+            expected_revision: again.revision,
+            member: Some(pb::Member { role: pb::MemberRole::Driver.into(), ..again.clone() }),
+            update_mask: Some(prost_types::FieldMask { paths: vec!["role".to_owned()] }),
+        };
+        teams.update_member(update).await.unwrap();
+        let list = pb::ListAssignmentsRequest { organization_id: operator, ..Default::default() };
+        let listed = teams.list_assignments(list).await.unwrap().into_inner().assignments;
+        let revisions: Vec<i64> = listed.iter().map(|of| of.revision).collect();
+        assert_eq!(revisions, [again.revision; 2]);
+        assert_eq!((listed[0].people.len(), listed[1].people.len()), (2, 1));
         // Somebody else is not touched by it.
         added(world, member(&team, &fresh_id())).await;
         assert_eq!(days_on(world, &spring).await.len(), 3);
