@@ -28,5 +28,6 @@ pub mod safety_stop;
 pub mod site;
 pub mod task;
 pub mod team;
+pub mod team_feed;
 pub mod text;
 mod words;

@@ -26,6 +26,7 @@ pub mod safety_stop;
 pub mod site;
 pub mod task;
 pub mod team;
+pub mod team_feed;
 
 use std::pin::Pin;
 use std::time::Duration;

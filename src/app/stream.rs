@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tracing::Instrument as _;
 
 use crate::app::App;
+use crate::app::following::QUEUE_LEN;
 use crate::app::report::{AsOf, ReportQuery, read, resolve};
 use crate::app::token::Filter;
 use crate::domain::caller::Caller;
@@ -26,9 +27,6 @@ use crate::error::Error;
 use crate::store::journal::find_heads;
 
 use follow::Follower;
-
-/// Messages that wait for a slow reader. Small: what waits here is already out of date.
-const QUEUE_LEN: usize = 16;
 
 /// A place in a stream, as tokens keep it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

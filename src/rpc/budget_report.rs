@@ -1,7 +1,6 @@
 //! `BudgetReportService`.
 
 use std::pin::Pin;
-use std::time::Duration;
 
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt as _};
@@ -17,10 +16,6 @@ use crate::rpc::pb::budget_report_service_server::BudgetReportService;
 use crate::rpc::read::Reader;
 use crate::rpc::{caller, pb};
 
-/// The longest silence of a stream, when the caller does not say.
-const PROGRESS_DEFAULT: Duration = Duration::from_secs(15);
-/// What the caller may say, in seconds.
-const PROGRESS_SECONDS: std::ops::RangeInclusive<i64> = 1..=60;
 /// The longest pause between two reports, in seconds.
 const UPDATE_SECONDS_MAX: i64 = 60;
 
@@ -106,9 +101,8 @@ fn read_stream(sent: pb::StreamBudgetReportRequest) -> Result<StreamQuery, Error
         None => Some(None),
         Some(revision) => reader.revision("until_revision", revision).map(Some),
     };
-    let progress = read_span(&mut reader, "progress_interval", sent.progress_interval, PROGRESS_SECONDS);
-    let updates = 0..=UPDATE_SECONDS_MAX;
-    let update = read_span(&mut reader, "min_update_interval", sent.min_update_interval, updates);
+    let progress = reader.progress_interval(sent.progress_interval);
+    let update = reader.span("min_update_interval", sent.min_update_interval, 0..=UPDATE_SECONDS_MAX);
     if delivery == Some(Delivery::Entries) && sent.min_update_interval.is_some() {
         reader.bad("min_update_interval", "is given, but ENTRIES delivery never skips; leave it out");
     }
@@ -119,28 +113,7 @@ fn read_stream(sent: pb::StreamBudgetReportRequest) -> Result<StreamQuery, Error
         delivery,
         start,
         until,
-        progress_interval: progress.unwrap_or(PROGRESS_DEFAULT),
+        progress_interval: progress,
         min_update_interval: update.unwrap_or_default(),
     })
-}
-
-/// A span of whole seconds and nanoseconds within bounds: `Some(None)` is absent, `None` is bad.
-#[expect(clippy::option_option, reason = "absent and bad are different things")]
-fn read_span(
-    reader: &mut Reader,
-    field: &str,
-    sent: Option<prost_types::Duration>,
-    seconds: std::ops::RangeInclusive<i64>,
-) -> Option<Option<Duration>> {
-    let Some(sent) = sent else { return Some(None) };
-    let span = Duration::try_from(sent).ok();
-    let (low, high) = (*seconds.start(), *seconds.end());
-    let bounds = [low, high].map(|bound| Duration::from_secs(bound.unsigned_abs()));
-    match span {
-        Some(span) if bounds[0] <= span && span <= bounds[1] => Some(Some(span)),
-        _ => {
-            reader.bad(field, format!("is {}.{:09} s; give {low} to {high} s", sent.seconds, sent.nanos));
-            None
-        }
-    }
 }

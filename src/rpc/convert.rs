@@ -12,6 +12,7 @@ pub mod safety_stop;
 pub mod site;
 pub mod task;
 pub mod team;
+pub mod team_feed;
 pub mod words;
 
 use jiff::Timestamp;

@@ -2,6 +2,7 @@
 //! the caller hears of all of them at once.
 
 use std::fmt;
+use std::time::Duration;
 
 use jiff::civil::Date;
 use jiff::{Timestamp, tz::TimeZone};
@@ -18,6 +19,11 @@ use crate::rpc::pb;
 
 /// Years that a date may have.
 const YEARS: std::ops::RangeInclusive<i32> = 1990..=2199;
+
+/// The longest silence of a stream, when the caller does not say.
+const PROGRESS_DEFAULT: Duration = Duration::from_secs(15);
+/// What the caller may say, in seconds.
+const PROGRESS_SECONDS: std::ops::RangeInclusive<i64> = 1..=60;
 
 /// Characters of a UUID with hyphens.
 const HYPHENATED_LEN: usize = 36;
@@ -221,6 +227,33 @@ impl Reader {
             return None;
         }
         Some(paths.to_vec())
+    }
+
+    /// A span of whole seconds and nanoseconds within bounds, in seconds: `Some(None)` is absent, `None` is bad.
+    pub fn span(
+        &mut self,
+        field: &str,
+        sent: Option<prost_types::Duration>,
+        seconds: std::ops::RangeInclusive<i64>,
+    ) -> Option<Option<Duration>> {
+        let Some(sent) = sent else { return Some(None) };
+        let span = Duration::try_from(sent).ok();
+        let (low, high) = (*seconds.start(), *seconds.end());
+        let bounds = [low, high].map(|bound| Duration::from_secs(bound.unsigned_abs()));
+        match span {
+            Some(span) if bounds[0] <= span && span <= bounds[1] => Some(Some(span)),
+            _ => {
+                let rule = format!("is {}.{:09} s; give {low} to {high} s", sent.seconds, sent.nanos);
+                self.bad(field, rule);
+                None
+            }
+        }
+    }
+
+    /// The longest silence of a stream: what the caller says, or [`PROGRESS_DEFAULT`].
+    pub fn progress_interval(&mut self, sent: Option<prost_types::Duration>) -> Option<Duration> {
+        let span = self.span("progress_interval", sent, PROGRESS_SECONDS)?;
+        Some(span.unwrap_or(PROGRESS_DEFAULT))
     }
 
     /// `min_revision` and its like.

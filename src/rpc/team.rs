@@ -4,6 +4,7 @@
 mod accreditations;
 mod assets;
 mod assignments;
+mod feed;
 mod licences;
 mod members;
 mod refreshers;
@@ -238,5 +239,14 @@ impl TeamService for TeamRpc {
         Ok(Response::new(
             assignments::find_available(&self.app, &caller(&request)?, request.into_inner()).await?,
         ))
+    }
+
+    type StreamTeamFeedStream = feed::Messages;
+
+    async fn stream_team_feed(
+        &self,
+        request: Request<pb::StreamTeamFeedRequest>,
+    ) -> Result<Response<Self::StreamTeamFeedStream>, Status> {
+        Ok(Response::new(feed::stream(&self.app, &caller(&request)?, request.into_inner()).await?))
     }
 }

@@ -90,3 +90,23 @@ pub async fn list_in_force(conn: impl PgExecutor<'_>, targets: &[Uuid]) -> Resul
     .map_err(failed)?;
     rows.into_iter().map(SafetyStop::try_from).collect()
 }
+
+/// Safety stops, in force or lifted, the oldest first.
+///
+/// # Errors
+/// Fails when the database does.
+#[tracing::instrument(level = "debug", name = "db.safety_stop.find_many", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "safety_stop.find_many"))]
+pub async fn find_safety_stops(
+    conn: impl PgExecutor<'_>,
+    ids: &[SafetyStopId],
+) -> Result<Vec<SafetyStop>, Error> {
+    let rows: Vec<StopRow> = sqlx::query_as(select_stops!(
+        "safety_stop.find_many",
+        "WHERE safety_stop_id = ANY($1) ORDER BY issued_at, safety_stop_id"
+    ))
+    .bind(ids.iter().map(|id| id.uuid()).collect::<Vec<_>>())
+    .fetch_all(conn)
+    .await
+    .map_err(failed)?;
+    rows.into_iter().map(SafetyStop::try_from).collect()
+}

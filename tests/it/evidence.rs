@@ -4,7 +4,7 @@
 //! Each run is short in `make test` and long in `make torture`.
 #![expect(clippy::print_stdout, reason = "a long run shows how far it is, and what it met")]
 
-mod chance;
+pub(crate) mod chance;
 mod check;
 mod clerk;
 mod commit_cut;

@@ -3,8 +3,11 @@
 mod accreditations;
 mod assets;
 mod assignments;
+mod feed_rig;
 mod licences;
 mod members;
 mod sites;
 mod tasks;
+mod team_feed;
+mod team_feed_model;
 mod teams;

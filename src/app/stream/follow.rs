@@ -1,8 +1,6 @@
 //! The task of one stream.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::sync::watch;
@@ -11,6 +9,7 @@ use tokio::time::Instant;
 use crate::app::App;
 use crate::app::command::Event;
 use crate::app::feed::Known;
+use crate::app::following::{RETRY_PAUSE, Stop, ready, reconnect_after, send};
 use crate::app::report::{AsOf, Reading, read, totals};
 use crate::app::stream::{Body, Delivery, Message, Place, StreamQuery};
 use crate::app::token::Filter;
@@ -25,31 +24,6 @@ use crate::store::report::ReportScope;
 const SNAPSHOT_ROWS: usize = 500;
 /// Journal rows that are read at a time.
 const PAGE: i64 = 500;
-/// Pause before the journal is read again after it could not be.
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
-/// Clients of a server that drains are asked to wait up to 97 steps of this, so that they do not all come at
-/// once.
-const RECONNECT_STEP: Duration = Duration::from_millis(20);
-const RECONNECT_STEPS: u64 = 97;
-
-/// Spreads the waits of streams that end together.
-static RECONNECTS: AtomicU64 = AtomicU64::new(0);
-
-/// Why a step was not done.
-enum Stop {
-    /// The reader is gone, and there is nobody to tell.
-    Gone,
-    /// The server drains.
-    Drained,
-    /// Something failed.
-    Failed(Error),
-}
-
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        Self::Failed(error)
-    }
-}
 
 /// The task of one stream.
 pub(super) struct Follower {
@@ -107,7 +81,7 @@ impl Follower {
         };
         let last = match ended {
             Ok(()) | Err(Stop::Gone) => return,
-            Err(Stop::Drained) => Ok(self.message(self.place, reconnect())),
+            Err(Stop::Drained) => Ok(self.message(self.place, Body::Reconnect { after: reconnect_after() })),
             Err(Stop::Failed(error)) => Err(error),
         };
         if self.sender.send(last).await.is_err() {
@@ -121,12 +95,7 @@ impl Follower {
 
     /// Sends one message, unless the server drains first.
     async fn send(&self, place: Place, body: Body) -> Result<(), Stop> {
-        let sending = self.sender.send(Ok(self.message(place, body)));
-        match self.app.feed.drain().run_until_cancelled(sending).await {
-            Some(Ok(())) => Ok(()),
-            Some(Err(_)) => Err(Stop::Gone),
-            None => Err(Stop::Drained),
-        }
+        send(&self.app.feed, &self.sender, self.message(place, body)).await
     }
 
     /// Takes over where the reader is once a message of that place was sent.
@@ -343,18 +312,4 @@ impl Follower {
         });
         Ok(snapshot.await?.rows.into_iter().map(|row| row.id).collect())
     }
-}
-
-/// The last message of a drain. The waits are spread evenly: each stream gets the next of 97 steps, in an
-/// order that jumps about.
-fn reconnect() -> Body {
-    let turn = RECONNECTS.fetch_add(37, Ordering::Relaxed) % RECONNECT_STEPS;
-    Body::Reconnect { after: RECONNECT_STEP * u32::try_from(turn).unwrap_or(0) }
-}
-
-/// Waits until there is something after `at`, and not before `not_before`. None when the feed is gone.
-async fn ready(known: &mut watch::Receiver<Known>, at: i64, not_before: Instant) -> Option<i64> {
-    known.wait_for(|known| at < known.revision).await.ok()?;
-    tokio::time::sleep_until(not_before).await;
-    Some(known.borrow().revision)
 }
