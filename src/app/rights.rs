@@ -43,9 +43,8 @@ impl App {
     ) -> Result<bool, Error> {
         match (caller.role(), caller.organization_id()) {
             (Role::Admin | Role::Auditor, _) => Ok(true),
-            (Role::Funder, _) | (_, None) => Ok(false),
             (Role::Field | Role::Coordinator, Some(own)) if own == operator.uuid() => Ok(true),
-            (Role::Field, Some(_)) => Ok(false),
+            (Role::Funder | Role::Field, _) | (_, None) => Ok(false),
             (Role::Coordinator, Some(own)) => {
                 let own = find_organization(self.store.pool(), OrganizationId::new(own)).await?;
                 let kind = own.map(|own| own.kind);

@@ -366,7 +366,7 @@ async fn every_bad_field_is_told_and_unknown_subjects_do_not_exist() {
         let none =
             teams.grant_accreditation(pb::GrantAccreditationRequest { grant: None }).await.unwrap_err();
         assert!(none.message().contains("grant: is missing"), "{none}");
-        let grant = pb::grant_accreditation_request::Grant::Application(Default::default());
+        let grant = pb::grant_accreditation_request::Grant::Application(pb::GrantedApplication::default());
         let told = teams.grant_accreditation(pb::GrantAccreditationRequest { grant: Some(grant) }).await;
         let told = told.unwrap_err();
         for name in ["request_id", "accreditation_id", "first_day"] {

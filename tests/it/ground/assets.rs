@@ -69,7 +69,7 @@ async fn an_asset_is_recorded_once_and_found() {
         let page = teams.list_assets(list.clone()).await.unwrap().into_inner();
         assert_eq!(page.assets, [vehicle]);
         let next = pb::ListAssetsRequest { page_token: page.next_page_token, ..list.clone() };
-        assert_eq!(teams.list_assets(next).await.unwrap().into_inner().assets, [asset.clone()]);
+        assert_eq!(teams.list_assets(next).await.unwrap().into_inner().assets, std::slice::from_ref(&asset));
         let kind = pb::AssetKind::Detector.into();
         let detectors = pb::ListAssetsRequest { kind, page_size: 0, ..list };
         assert_eq!(teams.list_assets(detectors).await.unwrap().into_inner().assets, [asset]);

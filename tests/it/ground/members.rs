@@ -10,6 +10,7 @@ use crate::ground::teams::{organization, recorded_team};
 use crate::harness::{World, fresh_id, in_world};
 
 /// A calendar day, written as 1998-06-15.
+#[expect(clippy::unnecessary_wraps, reason = "days are optional fields of messages")]
 pub(super) fn day(text: &str) -> Option<pb::Date> {
     let parts: Vec<i32> = text.split('-').map(|part| part.parse().expect("a number")).collect();
     Some(pb::Date { year: parts[0], month: parts[1], day: parts[2] })
@@ -263,7 +264,7 @@ async fn a_membership_is_changed_by_who_knows_its_state() {
     .await;
 }
 
-/// Puts a task into the database, without the rules of CreateTask, and answers it and its program.
+/// Puts a task into the database, without the rules of `CreateTask`, and answers it and its program.
 pub(super) async fn put_task(world: &World, operator: &str) -> (String, String) {
     let (task, program) = (fresh_id(), fresh_id());
     let statement = format!(
@@ -282,7 +283,7 @@ pub(super) async fn put(world: &World, statement: String) {
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut conn).await.expect("it can be put there");
 }
 
-/// Puts an assignment of a team into the database, without the rules of AssignTeam.
+/// Puts an assignment of a team into the database, without the rules of `AssignTeam`.
 pub(super) async fn assign(world: &World, operator: &str, team: &str, first: &str, last: &str) -> String {
     let assignment = fresh_id();
     let (task, program) = put_task(world, operator).await;
