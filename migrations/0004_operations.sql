@@ -232,8 +232,10 @@ CREATE TABLE sites (
 );
 -- For lists by bounding box. box is PostgreSQL's own type, so nothing has to be installed.
 CREATE INDEX sites_box_idx ON sites USING gist (box(point(west_e7, south_e7), point(east_e7, north_e7)));
+-- For pages in order: holds all that a list filters by, so that what is not on the page is never fetched.
+CREATE INDEX sites_listing_idx ON sites (code, site_id)
+    INCLUDE (authority_id, country_code, class, status, south_e7, west_e7, north_e7, east_e7);
 CREATE INDEX sites_country_code_idx ON sites (country_code, code, site_id);
-CREATE INDEX sites_code_idx ON sites (code, site_id);
 CREATE INDEX sites_came_from_id_idx ON sites (came_from_id);
 
 CREATE TABLE surveys (
@@ -250,7 +252,7 @@ CREATE TABLE surveys (
     CONSTRAINT surveys_pkey PRIMARY KEY (survey_id),
     CONSTRAINT surveys_site_id_fkey FOREIGN KEY (site_id) REFERENCES sites
 );
-CREATE INDEX surveys_site_id_idx ON surveys (site_id, surveyed_on);
+CREATE INDEX surveys_site_id_idx ON surveys (site_id, surveyed_on, survey_id);
 
 -- The land ledger: square metres that came to a site or left it. Append-only. The sign is that of the effect on the
 -- site's area. What is split out of one site is split into others in the same revision.
@@ -277,6 +279,7 @@ CREATE TABLE land_movements (
         ELSE area_m2 < 0 END)
 );
 CREATE INDEX land_movements_site_id_idx ON land_movements (site_id, effective_on);
+CREATE INDEX land_movements_authority_id_idx ON land_movements (authority_id, effective_on);
 CREATE INDEX land_movements_country_code_idx ON land_movements (country_code, effective_on);
 
 -- Tasks -----------------------------------------------------------------------------------------------------------

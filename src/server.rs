@@ -47,7 +47,7 @@ use crate::rpc::pb::organization_service_server::OrganizationServiceServer;
 use crate::rpc::pb::site_service_server::SiteServiceServer;
 use crate::rpc::pb::task_service_server::TaskServiceServer;
 use crate::rpc::pb::team_service_server::TeamServiceServer;
-use crate::rpc::site::SiteRpc;
+use crate::rpc::site::{SITE_MESSAGE_BYTES_MAX, SiteRpc};
 use crate::rpc::task::TaskRpc;
 use crate::rpc::team::TeamRpc;
 use crate::rpc::{DESCRIPTOR, MESSAGE_BYTES_MAX, journal};
@@ -239,8 +239,8 @@ fn routes(
         .max_decoding_message_size(MESSAGE_BYTES_MAX);
     let organizations = OrganizationServiceServer::new(OrganizationRpc { app: app.clone() })
         .max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let sites =
-        SiteServiceServer::new(SiteRpc { app: app.clone() }).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let sites = SiteServiceServer::new(SiteRpc { app: app.clone() })
+        .max_decoding_message_size(SITE_MESSAGE_BYTES_MAX);
     let tasks =
         TaskServiceServer::new(TaskRpc { app: app.clone() }).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let teams =

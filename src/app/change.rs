@@ -20,7 +20,7 @@ use crate::domain::ids::ScopeId;
 use crate::domain::kind::Kind;
 use crate::domain::ledger::recorded_at;
 use crate::domain::safety_stop::SafetyStop;
-use crate::domain::site::Site;
+use crate::domain::site::{Site, Survey};
 use crate::domain::task::Task;
 use crate::domain::team::{Asset, Member, Team};
 use crate::error::Error;
@@ -48,6 +48,8 @@ pub enum Record {
     Team(Team),
     /// A site.
     Site(Box<Site>),
+    /// A survey of a site.
+    Survey(Survey),
     /// A membership.
     Member(Member),
     /// An asset.
@@ -73,6 +75,7 @@ impl Record {
         match self {
             Self::Team(_) => Kind::Team,
             Self::Site(_) => Kind::Site,
+            Self::Survey(_) => Kind::Survey,
             Self::Member(_) => Kind::Member,
             Self::Asset(_) => Kind::Asset,
             Self::Accreditation(_) => Kind::Accreditation,
@@ -90,6 +93,7 @@ impl Record {
         match self {
             Self::Team(of) => of.id.uuid(),
             Self::Site(of) => of.id.uuid(),
+            Self::Survey(of) => of.id.uuid(),
             Self::Member(of) => of.id.uuid(),
             Self::Asset(of) => of.id.uuid(),
             Self::Accreditation(of) => of.id.uuid(),

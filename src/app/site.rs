@@ -1,5 +1,11 @@
-//! Use cases of sites.
+//! Use cases of sites: recording them here, changing and reading them in the files of `site/`.
 
+pub mod acts;
+pub mod reads;
+pub mod reopen;
+pub mod split;
+
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
@@ -8,6 +14,7 @@ use crate::app::change::{Changed, Changing, Ground, Record, Request};
 use crate::app::rights::may_act_for;
 use crate::domain::caller::Caller;
 use crate::domain::days::today_in;
+use crate::domain::geometry::{Outline, Vertex, country};
 use crate::domain::ids::{OrganizationId, ScopeId, SiteId};
 use crate::domain::kind::Kind;
 use crate::domain::land::{Movement, MovementKind};
@@ -20,27 +27,27 @@ use crate::store::Connection;
 use crate::store::site::land::insert_movements;
 use crate::store::site::{find_site, insert_site, list_operators_on};
 
-/// Record a site. Its country is set by the use case.
-pub struct CreateSite(pub Site);
+/// Record a site.
+pub struct CreateSite {
+    /// The site. Its country is set by the use case.
+    pub site: Site,
+    /// Its outline, which is checked against that country.
+    pub outline: Option<Outline>,
+}
 
 impl Changing for CreateSite {
     async fn scopes(&self, _conn: &mut Connection) -> Result<Vec<ScopeId>, Error> {
-        Ok(vec![self.0.authority.scope()])
+        Ok(vec![self.site.authority.scope()])
     }
 
     async fn apply(&self, ground: &mut Ground<'_>) -> Result<(), Error> {
-        let scope = self.0.authority.scope();
-        let site = Site { created_at: ground.now, revision: ground.revision(scope)?, ..self.0.clone() };
+        let scope = self.site.authority.scope();
+        let revision = ground.revision(scope)?;
+        let site = Site { created_at: ground.now, revision, ..self.site.clone() };
         insert_site(ground.conn, &site).await?;
-        let identified = Movement {
-            site: site.id,
-            country: site.country,
-            kind: MovementKind::Identified,
-            area_m2: site.area_m2,
-            effective_on: site.information_on,
-            note: String::new(),
-        };
-        insert_movements(ground.conn, site.authority, site.revision, &[identified]).await?;
+        let kind = MovementKind::Identified;
+        let identified = Movement::new(&site, kind, site.area_m2, site.information_on, String::new());
+        insert_movements(ground.conn, site.authority, revision, &[identified]).await?;
         ground.record(scope, Record::Site(Box::new(site)))
     }
 }
@@ -50,45 +57,86 @@ pub(crate) async fn known_site(conn: &mut Connection, id: SiteId) -> Result<Site
     find_site(conn, id).await?.ok_or_else(|| Error::not_found(Kind::Site, id))
 }
 
-/// The scopes that a change of sites reaches: the authority first, then the operators that work on them.
-pub(crate) async fn scopes_of(
-    conn: &mut Connection,
-    authority: OrganizationId,
-    sites: &[SiteId],
-) -> Result<Vec<ScopeId>, Error> {
-    let operators = list_operators_on(conn, sites).await?;
+/// The scopes that a change of a site reaches: its authority first, then the operators that work on it.
+pub(crate) async fn scopes_of(conn: &mut Connection, site: &Site) -> Result<Vec<ScopeId>, Error> {
+    let operators = list_operators_on(conn, &[site.id]).await?;
     let operators = operators.into_iter().map(OrganizationId::scope);
-    Ok(std::iter::once(authority.scope()).chain(operators).collect())
+    Ok(std::iter::once(site.authority.scope()).chain(operators).collect())
 }
 
-/// Refuses a day that has not come yet at the site.
-pub(crate) fn expect_come(violations: &mut Violations, field: &str, day: Date, zone: &TimeZone, today: Date) {
+/// Records a site in each of the scopes that it reaches.
+pub(crate) fn record_in(ground: &mut Ground<'_>, scopes: &[ScopeId], site: &Site) -> Result<(), Error> {
+    scopes.iter().try_for_each(|scope| ground.record(*scope, Record::Site(Box::new(site.clone()))))
+}
+
+/// The time zone of a site, which was checked when it was recorded.
+fn zone_of(site: &Site) -> Result<TimeZone, Error> {
+    TimeZone::get(&site.time_zone).map_err(|error| Error::bug(format!("time zone of {}: {error}", site.id)))
+}
+
+/// Notes a day that has not come yet at a site.
+fn note_ahead(
+    violations: &mut Violations,
+    field: &str,
+    day: Date,
+    site: &Site,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let today = today_in(&zone_of(site)?, now);
     if today < day {
-        let zone = zone.iana_name().unwrap_or("UTC");
-        violations.add(field, format!("{day} is in the future; today is {today} in {zone}"));
+        violations.add(field, format!("{day} is in the future; it is {today} in {}", site.time_zone));
     }
+    Ok(())
+}
+
+/// Refuses a day that has not come yet at a site.
+fn expect_come(field: &str, day: Date, site: &Site, now: Timestamp) -> Result<(), Error> {
+    let mut violations = Violations::default();
+    note_ahead(&mut violations, field, day, site, now)?;
+    violations.check()
+}
+
+/// Notes a place that is not in the country.
+fn note_elsewhere(violations: &mut Violations, field: &str, country: CountryCode, place: &[Vertex]) {
+    if let Some(rule) = country::flaw(country.as_str(), place) {
+        violations.add(field, rule);
+    }
+}
+
+/// Refuses an outline that is not in the country.
+fn expect_in(field: &str, country: CountryCode, outline: Option<&Outline>) -> Result<(), Error> {
+    let mut violations = Violations::default();
+    if let Some(outline) = outline {
+        note_elsewhere(&mut violations, field, country, &outline.vertices);
+    }
+    violations.check()
 }
 
 impl App {
     /// Records a site.
     ///
     /// # Errors
-    /// Refuses an organization that is not an authority with a country, a code that is taken, and days to come.
+    /// Refuses an organization that is not an authority with a country, a code that is taken, days to come and places
+    /// elsewhere.
     pub async fn create_site(
         &self,
         caller: &Caller,
         request: Request,
         new: CreateSite,
     ) -> Result<Changed, Error> {
-        let CreateSite(mut site) = new;
+        let CreateSite { mut site, outline } = new;
         may_act_for(caller, site.authority)?;
         site.country = self.country_of(site.authority).await?;
         let mut violations = Violations::default();
-        let zone = zone_of(&site)?;
-        let today = today_in(&zone, self.now());
-        expect_come(&mut violations, "site.information_on", site.information_on, &zone, today);
+        note_ahead(&mut violations, "site.information_on", site.information_on, &site, self.now())?;
+        if let Some(outline) = &outline {
+            note_elsewhere(&mut violations, "site.boundary_geojson", site.country, &outline.vertices);
+        }
+        if let Some(position) = site.position {
+            note_elsewhere(&mut violations, "site.position", site.country, &[position.into()]);
+        }
         violations.check()?;
-        self.change(caller, request, CreateSite(site)).await
+        self.change(caller, request, CreateSite { site, outline }).await
     }
 
     /// The country of an authority, in which its sites are.
@@ -98,24 +146,4 @@ impl App {
         let (kind, id, action) = (Kind::Organization, authority.uuid(), "keep sites");
         found.country.ok_or_else(|| Refusal::NotReady { kind, id, action, missing }.into())
     }
-
-    /// One site.
-    ///
-    /// # Errors
-    /// `NotFound` when there is none.
-    pub async fn get_site(&self, id: SiteId, min_revision: i64) -> Result<Site, Error> {
-        let found = find_site(self.store.pool(), id).await?;
-        let site = found.ok_or_else(|| Error::not_found(Kind::Site, id))?;
-        if min_revision == 0 {
-            return Ok(site);
-        }
-        self.feed.reach(site.authority.scope(), min_revision).await?;
-        let found = find_site(self.store.pool(), id).await?;
-        found.ok_or_else(|| Error::not_found(Kind::Site, id))
-    }
-}
-
-/// The time zone of a site, which was checked when it was recorded.
-pub(crate) fn zone_of(site: &Site) -> Result<TimeZone, Error> {
-    TimeZone::get(&site.time_zone).map_err(|error| Error::bug(format!("time zone of {}: {error}", site.id)))
 }

@@ -1,4 +1,10 @@
-//! Hazardous areas: class and status are two axes, and area is a ledger. See domain rules in `site/`.
+//! Hazardous areas: class and status are two axes, and area is a ledger. What may become of a site is in the files of
+//! `site/`: [`evidence`] moves the class, [`release`] the status.
+
+pub mod evidence;
+pub mod release;
+#[cfg(test)]
+pub(crate) mod sample;
 
 use jiff::Timestamp;
 use jiff::civil::Date;

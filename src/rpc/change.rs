@@ -37,6 +37,7 @@ fn record(of: &Record) -> pb::ChangedRecord {
     let record = match of {
         Record::Team(of) => Sent::Team(convert::team::team(of)),
         Record::Site(of) => Sent::Site(convert::site::site(of)),
+        Record::Survey(of) => Sent::Survey(convert::survey::survey(of)),
         Record::Member(of) => Sent::Member(convert::member::member(of)),
         Record::Asset(of) => Sent::Asset(convert::asset::asset(of)),
         Record::Accreditation(of) => Sent::Accreditation(convert::accreditation::accreditation(of)),
@@ -78,8 +79,13 @@ fn input_of(method: &str) -> Option<String> {
 
 /// The first record of a kind in the event of a change, as it was answered first.
 pub(super) fn answered<T>(changed: &Changed, pick: impl Fn(Sent) -> Option<T>) -> Result<T, Error> {
+    let found = all_answered(changed, pick)?.into_iter().next();
+    found.ok_or_else(|| Error::bug("a change answered without its record"))
+}
+
+/// All records of a kind in the event of a change, in the order in which they were recorded.
+pub(super) fn all_answered<T>(changed: &Changed, pick: impl Fn(Sent) -> Option<T>) -> Result<Vec<T>, Error> {
     let event =
         pb::Change::decode(changed.message.clone()).map_err(|error| Error::Internal(Box::new(error)))?;
-    let found = event.records.into_iter().filter_map(|record| record.record).find_map(pick);
-    found.ok_or_else(|| Error::bug("a change answered without its record"))
+    Ok(event.records.into_iter().filter_map(|record| record.record).filter_map(pick).collect())
 }

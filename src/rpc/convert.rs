@@ -10,6 +10,7 @@ pub mod member;
 pub mod report;
 pub mod safety_stop;
 pub mod site;
+pub mod survey;
 pub mod task;
 pub mod team;
 pub mod team_feed;

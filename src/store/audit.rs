@@ -23,7 +23,7 @@ pub struct Finding {
 }
 
 /// Every rule that the audit checks, with its meaning.
-pub const INVARIANTS: [(&str, &str); 11] = [
+pub const INVARIANTS: [(&str, &str); 14] = [
     ("children_sum_to_allocated_out", "what a parent gave out is what its children received"),
     ("child_count_is_exact", "every allocation knows how many children it has"),
     ("reservations_sum_to_reserved", "what is reserved is what the reservations hold"),
@@ -34,6 +34,9 @@ pub const INVARIANTS: [(&str, &str); 11] = [
     ("journal_has_no_gap", "revisions run from 1 to the head without a gap"),
     ("head_time_is_that_of_the_last", "the head knows when its last revision was recorded"),
     ("time_never_goes_back", "no revision was recorded before the one before it"),
+    ("site_area_is_the_sum_of_its_movements", "what is left of a site is what came and went"),
+    ("splits_move_land_and_make_none", "what goes out of split sites comes to their parts"),
+    ("released_sites_have_no_land", "nothing is left of a site that is closed or handed over"),
     (LEAF_HASH, "every stored hash is that of its stored bytes"),
 ];
 

@@ -78,3 +78,19 @@ SELECT 'time_never_goes_back', j.scope_id, j.scope_id, format('revision %s', j.r
                lag(recorded_at) OVER (PARTITION BY scope_id ORDER BY revision) AS before
           FROM journal WHERE $1::uuid IS NULL OR scope_id = $1) j
  WHERE j.recorded_at < j.before
+UNION ALL
+SELECT 'site_area_is_the_sum_of_its_movements', s.authority_id, s.site_id,
+       format('area %s m2, movements %s m2', s.area_m2, coalesce(m.area_m2, 0))
+  FROM sites s LEFT JOIN (SELECT site_id, sum(area_m2) AS area_m2 FROM land_movements GROUP BY site_id) m
+    ON m.site_id = s.site_id
+ WHERE ($1::uuid IS NULL OR s.authority_id = $1) AND s.area_m2 <> coalesce(m.area_m2, 0)
+UNION ALL
+SELECT 'splits_move_land_and_make_none', m.authority_id, m.authority_id,
+       format('revision %s, split_in and split_out are apart by %s m2', m.revision, sum(m.area_m2))
+  FROM land_movements m
+ WHERE ($1::uuid IS NULL OR m.authority_id = $1) AND m.kind IN ('SPLIT_IN', 'SPLIT_OUT')
+ GROUP BY m.authority_id, m.revision HAVING sum(m.area_m2) <> 0
+UNION ALL
+SELECT 'released_sites_have_no_land', s.authority_id, s.site_id, format('%s with %s m2', s.status, s.area_m2)
+  FROM sites s
+ WHERE ($1::uuid IS NULL OR s.authority_id = $1) AND s.status IN ('CLOSED', 'HANDED_OVER') AND s.area_m2 <> 0

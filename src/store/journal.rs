@@ -251,6 +251,29 @@ pub async fn list_events(
     rows.into_iter().map(Event::try_from).collect()
 }
 
+/// Events of a scope at some revisions, oldest first.
+///
+/// # Errors
+/// Fails when the database does.
+#[tracing::instrument(level = "debug", name = "db.journal.list_events_at", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "journal.list_events_at"))]
+pub async fn list_events_at(
+    conn: impl PgExecutor<'_>,
+    scope: ScopeId,
+    revisions: &[i64],
+) -> Result<Vec<Event>, Error> {
+    let rows: Vec<EventRow> = sqlx::query_as(
+        "-- journal.list_events_at
+         SELECT scope_id, revision, kind, recorded_at, request_id, payload, leaf_hash FROM journal
+          WHERE scope_id = $1 AND revision = ANY($2) ORDER BY revision",
+    )
+    .bind(scope.uuid())
+    .bind(revisions)
+    .fetch_all(conn)
+    .await
+    .map_err(failed)?;
+    rows.into_iter().map(Event::try_from).collect()
+}
+
 /// Events of a scope up to a revision, newest first, at most `limit`.
 ///
 /// # Errors

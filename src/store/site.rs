@@ -1,15 +1,17 @@
 //! SQL of sites: one row a site, as it is now. Movements of land, surveys and lists are in the files of `site/`.
 
 pub mod land;
+pub mod listing;
 mod row;
+pub mod survey;
 
-use jiff_sqlx::ToSqlx as _;
+use jiff_sqlx::ToSqlx;
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 use sqlx::{PgConnection, PgExecutor, Postgres};
 use uuid::Uuid;
 
-use crate::domain::ids::{OrganizationId, SiteId, SurveyId};
+use crate::domain::ids::{OrganizationId, SafetyStopId, SiteId, SurveyId};
 use crate::domain::kind::Kind;
 use crate::domain::refusal::Refusal;
 use crate::domain::site::{Boundary, BoundingBox, LandRelease, Position, Site, SuspensionCause};
@@ -111,7 +113,7 @@ fn bind_changing<'q>(
         .bind(release.as_ref().and_then(|of| of.survey).map(SurveyId::uuid))
         .bind(release.as_ref().and_then(|of| of.depth_cm))
         .bind(release.as_ref().and_then(|of| of.quality_control.as_ref()).map(Source::as_str))
-        .bind(site.handed_over_on.map(|day| day.to_sqlx()))
+        .bind(site.handed_over_on.map(ToSqlx::to_sqlx))
         .bind(&site.conflict)
         .bind(site.revision)
 }
@@ -175,4 +177,45 @@ pub async fn list_operators_on(
     .await
     .map_err(failed)?;
     Ok(operators.into_iter().map(OrganizationId::new).collect())
+}
+
+/// A site and those that it came from, itself first.
+///
+/// # Errors
+/// Fails when the database does.
+#[tracing::instrument(level = "debug", name = "db.site.lineage", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "site.lineage"))]
+pub async fn find_lineage(conn: impl PgExecutor<'_>, id: SiteId) -> Result<Vec<SiteId>, Error> {
+    let ids: Vec<Uuid> = sqlx::query_scalar(
+        "-- site.lineage
+         WITH RECURSIVE line AS (
+             SELECT site_id, came_from_id, 0 AS step FROM sites WHERE site_id = $1
+             UNION ALL
+             SELECT s.site_id, s.came_from_id, line.step + 1
+               FROM line JOIN sites s ON s.site_id = line.came_from_id
+         )
+         SELECT site_id FROM line ORDER BY step",
+    )
+    .bind(id.uuid())
+    .fetch_all(conn)
+    .await
+    .map_err(failed)?;
+    Ok(ids.into_iter().map(SiteId::new).collect())
+}
+
+/// A safety stop of a site that is in force.
+///
+/// # Errors
+/// Fails when the database does.
+#[tracing::instrument(level = "debug", name = "db.site.find_stop", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "site.find_stop"))]
+pub async fn find_stop(conn: impl PgExecutor<'_>, id: SiteId) -> Result<Option<SafetyStopId>, Error> {
+    let found: Option<Uuid> = sqlx::query_scalar(
+        "-- site.find_stop
+         SELECT safety_stop_id FROM safety_stops WHERE target_id = $1 AND lifted_at IS NULL
+          ORDER BY issued_at LIMIT 1",
+    )
+    .bind(id.uuid())
+    .fetch_optional(conn)
+    .await
+    .map_err(failed)?;
+    Ok(found.map(SafetyStopId::new))
 }

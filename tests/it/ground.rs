@@ -4,6 +4,7 @@ mod accreditations;
 mod assets;
 mod assignments;
 mod feed_rig;
+mod land;
 mod licences;
 mod members;
 mod sites;

@@ -2,10 +2,13 @@
 
 use jiff::tz::TimeZone;
 
+use crate::app::site::CreateSite;
 use crate::domain::caller::Role;
-use crate::domain::geometry::{degrees, kept};
-use crate::domain::ids::{OrganizationId, SiteId};
-use crate::domain::site::{BoundingBox, LandRelease, Position, Site, SiteStatus, SuspensionCause};
+use crate::domain::geometry::{Outline, area_flaw, degrees, kept};
+use crate::domain::ids::{OrganizationId, SiteId, SurveyId};
+use crate::domain::site::{
+    BoundingBox, LandRelease, Position, ReleaseType, Site, SiteStatus, SuspensionCause,
+};
 use crate::domain::text::{Code, CountryCode, Note, Source, Title, quote};
 use crate::rpc::convert::words::WireWord as _;
 use crate::rpc::convert::{UNSET, date, timestamp};
@@ -16,21 +19,25 @@ use crate::rpc::read::Reader;
 pub const AREA_M2_MAX: i64 = 10_000_000_000;
 /// The most that is said about the accuracy of a position, in metres.
 const ACCURACY_M_MAX: i32 = 10_000;
+/// The deepest clearance, in centimetres.
+const DEPTH_CM_MAX: i32 = 2_000;
 
-/// Reads a site to create. Its country is set by the use case.
-pub fn read_site(reader: &mut Reader, sent: &pb::Site) -> Option<Site> {
+/// Reads a site to create, with its outline. Its country is set by the use case.
+pub fn read_site(reader: &mut Reader, sent: &pb::Site) -> Option<CreateSite> {
     let id = reader.id("site.site_id", &sent.site_id, SiteId::new);
     let authority = reader.id("site.authority_id", &sent.authority_id, OrganizationId::new);
     let code = reader.parse("site.code", Code::parse(&sent.code));
     let name = reader.parse("site.name", Title::parse(&sent.name));
     let class = reader.word("site.class", sent.class);
     let area_m2 = reader.within("site.area_m2", sent.area_m2, 1, AREA_M2_MAX);
+    let outline = read_outline(reader, "site.boundary_geojson", &sent.boundary_geojson, area_m2);
     let position = read_position(reader, "site.position", sent.position.as_ref());
     let time_zone = reader.parse("site.time_zone", time_zone(&sent.time_zone));
     let information_on = reader.date("site.information_on", sent.information_on);
     let evidence = reader.parse("site.evidence", Note::parse(&sent.evidence));
-    let position = position?;
-    Some(Site {
+    let (position, outline) = (position?, outline?);
+    let boundary = outline.as_ref().map(|outline| outline.boundary.clone());
+    let site = Site {
         id: id?,
         authority: authority?,
         // The country of nowhere, until the use case knows the authority.
@@ -41,9 +48,9 @@ pub fn read_site(reader: &mut Reader, sent: &pb::Site) -> Option<Site> {
         class: class?,
         status: SiteStatus::Open,
         area_m2: area_m2?,
-        boundary: None,
+        bounds: boundary.as_ref().map(|of| of.bounds).or_else(|| position.map(BoundingBox::around)),
+        boundary,
         position,
-        bounds: position.map(BoundingBox::around),
         time_zone: time_zone?,
         information_on: information_on?,
         evidence_on: information_on?,
@@ -55,7 +62,101 @@ pub fn read_site(reader: &mut Reader, sent: &pb::Site) -> Option<Site> {
         conflict: String::new(),
         created_at: UNSET,
         revision: 0,
+    };
+    Some(CreateSite { site, outline })
+}
+
+/// Reads an outline that may be absent: `Some(None)` is that, `None` is bad.
+pub fn read_outline(
+    reader: &mut Reader,
+    field: &str,
+    text: &str,
+    measured_m2: Option<i64>,
+) -> Option<Option<Outline>> {
+    if text.is_empty() {
+        return Some(None);
+    }
+    let outline = match Outline::read(text) {
+        Ok(outline) => outline,
+        Err(flaw) => {
+            reader.bad(format!("{field}{}", flaw.path), flaw.rule);
+            return None;
+        }
+    };
+    // Against a measured area that is bad itself nothing can be said.
+    if let Some(rule) = measured_m2.and_then(|area| area_flaw(area, outline.boundary.computed_area_m2)) {
+        reader.bad(field, rule);
+        return None;
+    }
+    Some(Some(outline))
+}
+
+/// Reads a rectangle that may be absent: `Some(None)` is that, `None` is bad.
+pub fn read_box(
+    reader: &mut Reader,
+    field: &str,
+    sent: Option<&pb::BoundingBox>,
+) -> Option<Option<BoundingBox>> {
+    let Some(sent) = sent else { return Some(None) };
+    let south_e7 = read_degrees(reader, &format!("{field}.south"), sent.south, 90);
+    let west_e7 = read_degrees(reader, &format!("{field}.west"), sent.west, 180);
+    let north_e7 = read_degrees(reader, &format!("{field}.north"), sent.north, 90);
+    let east_e7 = read_degrees(reader, &format!("{field}.east"), sent.east, 180);
+    let (south_e7, west_e7, north_e7, east_e7) = (south_e7?, west_e7?, north_e7?, east_e7?);
+    if north_e7 < south_e7 {
+        reader.bad(format!("{field}.north"), format!("is {}, south of {}", sent.north, sent.south));
+    }
+    if east_e7 < west_e7 {
+        let rule = format!(
+            "is {}, west of {}; for both sides of the 180th meridian ask twice",
+            sent.east, sent.west
+        );
+        reader.bad(format!("{field}.east"), rule);
+    }
+    Some(Some(BoundingBox { south_e7, west_e7, north_e7, east_e7 }))
+}
+
+/// Reads the decision that land is safe. What a type of release does not have is refused beside it.
+pub fn read_release(reader: &mut Reader, field: &str, sent: Option<&pb::LandRelease>) -> Option<LandRelease> {
+    let sent = reader.need(field, sent)?;
+    let at = |name: &str| format!("{field}.{name}");
+    let kind: Option<ReleaseType> = reader.word(&at("type"), sent.r#type);
+    let decided_on = reader.date(&at("decided_on"), sent.decided_on);
+    let decided_by = reader.parse(&at("decided_by"), Title::parse(&sent.decided_by));
+    let cleared = kind == Some(ReleaseType::Cleared);
+    let depth_cm = if cleared {
+        reader.within(&at("depth_cm"), sent.depth_cm, 1, DEPTH_CM_MAX).map(Some)
+    } else {
+        absent(reader, &at("depth_cm"), sent.depth_cm == 0, "only CLEARED has a depth")
+    };
+    let quality_control = if cleared {
+        reader.parse(&at("quality_control"), Source::parse(&sent.quality_control)).map(Some)
+    } else {
+        let none = sent.quality_control.is_empty();
+        absent(reader, &at("quality_control"), none, "only CLEARED has quality control")
+    };
+    let survey = if cleared {
+        absent(reader, &at("survey_id"), sent.survey_id.is_empty(), "CLEARED is not proven by a survey")
+    } else {
+        reader.id(&at("survey_id"), &sent.survey_id, SurveyId::new).map(Some)
+    };
+    Some(LandRelease {
+        kind: kind?,
+        decided_on: decided_on?,
+        decided_by: decided_by?,
+        survey: survey?,
+        depth_cm: depth_cm?,
+        quality_control: quality_control?,
     })
+}
+
+/// A field that must not be given: `Some(None)` when it is not.
+#[expect(clippy::option_option, reason = "bad, absent and given are three things")]
+fn absent<T>(reader: &mut Reader, field: &str, is_absent: bool, rule: &str) -> Option<Option<T>> {
+    if !is_absent {
+        reader.bad(field, format!("is given, but {rule}"));
+    }
+    is_absent.then_some(None)
 }
 
 /// Reads a time zone by its IANA name and answers it as the database of time zones spells it.
@@ -66,6 +167,7 @@ fn time_zone(name: &str) -> Result<String, String> {
 }
 
 /// Reads a point that may be absent: `Some(None)` is that, `None` is bad.
+#[expect(clippy::option_option, reason = "bad, absent and given are three things")]
 fn read_position(reader: &mut Reader, field: &str, sent: Option<&pb::Position>) -> Option<Option<Position>> {
     let Some(sent) = sent else { return Some(None) };
     let latitude_e7 = read_degrees(reader, &format!("{field}.latitude"), sent.latitude, 90);

@@ -1,7 +1,7 @@
 //! Sites: recording and reading them.
 
 use safelane::rpc::pb;
-use tonic::Code;
+use tonic::{Code, Status};
 
 use super::teams::organization;
 use crate::bad_input::{day, names};
@@ -36,6 +36,16 @@ pub(super) async fn created(world: &World, site: pb::Site) -> pb::Site {
     world.sites().create_site(request).await.expect("it is recorded").into_inner().site.unwrap()
 }
 
+/// Expects that a rule says no, and some of what it tells.
+pub(super) fn refused<T: std::fmt::Debug>(answer: Result<T, Status>, expected: &str, facts: &[(&str, &str)]) {
+    let status = answer.expect_err("refused");
+    let (name, told) = reason(&status);
+    assert_eq!((status.code(), name.as_str()), (Code::FailedPrecondition, expected), "{status:?}");
+    for (fact, value) in facts {
+        assert_eq!(told.get(*fact).map(String::as_str), Some(*value), "{told:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_site_is_recorded_once_and_read_back() {
     in_world(async |world| {
@@ -52,8 +62,7 @@ async fn a_site_is_recorded_once_and_read_back() {
         let mut taken = new.site.unwrap();
         taken.site_id = fresh_id();
         let request = pb::CreateSiteRequest { site: Some(taken) };
-        let refused = world.sites().create_site(request).await.unwrap_err();
-        assert_eq!((refused.code(), reason(&refused).0.as_str()), (Code::FailedPrecondition, "CODE_TAKEN"));
+        refused(world.sites().create_site(request).await, "CODE_TAKEN", &[("code", "ZW-0042")]);
     })
     .await;
 }

@@ -1,0 +1,214 @@
+//! What is done to one site.
+
+use jiff::civil::Date;
+
+use crate::app::App;
+use crate::app::change::{Changed, Changing, Ground, Record, Request};
+use crate::app::rights::may_act_for;
+use crate::app::site::{expect_come, expect_in, known_site, record_in, scopes_of};
+use crate::app::team::expect_revision;
+use crate::domain::caller::Caller;
+use crate::domain::geometry::Outline;
+use crate::domain::ids::{ScopeId, SiteId, SurveyId};
+use crate::domain::kind::Kind;
+use crate::domain::land::{Movement, MovementKind, expect_covered};
+use crate::domain::refusal::Refusal;
+use crate::domain::site::evidence::weigh;
+use crate::domain::site::release::{close, expect_status, hand_over, resume, suspend};
+use crate::domain::site::{LandRelease, Site, SiteStatus, Survey, SuspensionCause};
+use crate::domain::text::{Reason, Title};
+use crate::error::{Error, Violations};
+use crate::store::Connection;
+use crate::store::site::land::{insert_movements, list_moved};
+use crate::store::site::survey::{find_kept_last, find_survey, insert_survey};
+use crate::store::site::{find_lineage, find_stop, update_site};
+
+/// The most former names of a place.
+const FORMER_NAMES_MAX: usize = 50;
+
+/// Change a site.
+pub struct ChangeSite {
+    /// The site.
+    pub site: SiteId,
+    /// Its revision as the caller knows it. Evidence needs none: it is never refused for being late.
+    pub expected_revision: Option<i64>,
+    /// What is done.
+    pub act: SiteAct,
+}
+
+/// What is done to a site.
+pub enum SiteAct {
+    /// The place is called otherwise.
+    Rename(Title),
+    /// It was measured anew.
+    Remeasure(Box<Remeasurement>),
+    /// Nobody works there for now.
+    Suspend(SuspensionCause),
+    /// Work may go on.
+    Resume,
+    /// All that is left is released.
+    Close(LandRelease),
+    /// Its users have it back, since a day.
+    HandOver(Date),
+    /// Evidence came.
+    Survey(Survey),
+}
+
+/// A new measurement of what is left of a site.
+pub struct Remeasurement {
+    /// Square metres.
+    pub area_m2: i64,
+    /// The day.
+    pub measured_on: Date,
+    /// Why.
+    pub reason: Reason,
+    /// The new outline.
+    pub outline: Option<Outline>,
+}
+
+impl Changing for ChangeSite {
+    async fn scopes(&self, conn: &mut Connection) -> Result<Vec<ScopeId>, Error> {
+        let site = known_site(conn, self.site).await?;
+        scopes_of(conn, &site).await
+    }
+
+    async fn apply(&self, ground: &mut Ground<'_>) -> Result<(), Error> {
+        let mut site = known_site(ground.conn, self.site).await?;
+        if let Some(expected) = self.expected_revision {
+            expect_revision(Kind::Site, site.id, expected, site.revision)?;
+        }
+        let scopes = scopes_of(ground.conn, &site).await?;
+        site.revision = ground.revision(site.authority.scope())?;
+        let moved = self.act.perform(ground, &mut site).await?;
+        update_site(ground.conn, &site).await?;
+        if let Some(moved) = moved {
+            insert_movements(ground.conn, site.authority, site.revision, &[moved]).await?;
+        }
+        record_in(ground, &scopes, &site)
+    }
+}
+
+impl SiteAct {
+    /// Changes the site, and says what land moved.
+    async fn perform(&self, ground: &mut Ground<'_>, site: &mut Site) -> Result<Option<Movement>, Error> {
+        match self {
+            Self::Rename(name) => rename(site, name)?,
+            Self::Remeasure(new) => return remeasure(ground, site, new).await,
+            Self::Suspend(cause) => suspend(site, *cause)?,
+            Self::Resume => {
+                expect_not_stopped(ground.conn, site.id).await?;
+                resume(site)?;
+            }
+            Self::Close(release) => return release_all(ground, site, release).await.map(Some),
+            Self::HandOver(day) => {
+                expect_come("handed_over_on", *day, site, ground.now)?;
+                hand_over(site, *day)?;
+            }
+            Self::Survey(survey) => record_survey(ground, site, survey).await?,
+        }
+        Ok(None)
+    }
+}
+
+fn rename(site: &mut Site, name: &Title) -> Result<(), Error> {
+    if site.name == *name {
+        return Err(Violations::one("name", "is the name that the place has already"));
+    }
+    if FORMER_NAMES_MAX <= site.former_names.len() {
+        let max = i64::try_from(FORMER_NAMES_MAX).unwrap_or(i64::MAX);
+        return Err(Refusal::LimitReached { what: "the list of former names of a site", max }.into());
+    }
+    // A name that comes back is no former one.
+    site.former_names.retain(|former| former != name);
+    site.former_names.push(std::mem::replace(&mut site.name, name.clone()));
+    Ok(())
+}
+
+async fn remeasure(
+    ground: &mut Ground<'_>,
+    site: &mut Site,
+    new: &Remeasurement,
+) -> Result<Option<Movement>, Error> {
+    const ACTION: &str = "be measured anew";
+    expect_status(site, ACTION, &[SiteStatus::Open, SiteStatus::Suspended])?;
+    expect_come("measured_on", new.measured_on, site, ground.now)?;
+    expect_in("boundary_geojson", site.country, new.outline.as_ref())?;
+    let difference = new.area_m2.saturating_sub(site.area_m2);
+    if difference == 0 && new.outline.is_none() {
+        return Err(Violations::one("area_m2", "is what the site has already; nothing is to be booked"));
+    }
+    if let Some(outline) = &new.outline {
+        site.bounds = Some(outline.boundary.bounds);
+        site.boundary = Some(outline.boundary.clone());
+    }
+    if difference == 0 {
+        return Ok(None);
+    }
+    let booked = list_moved(&mut *ground.conn, site.id).await?;
+    expect_covered(site.id, ACTION, &booked, &[(new.measured_on, difference)])?;
+    site.area_m2 = new.area_m2;
+    let (kind, note) = (MovementKind::Remeasured, new.reason.as_str().to_owned());
+    Ok(Some(Movement::new(site, kind, difference, new.measured_on, note)))
+}
+
+async fn release_all(
+    ground: &mut Ground<'_>,
+    site: &mut Site,
+    release: &LandRelease,
+) -> Result<Movement, Error> {
+    expect_come("release.decided_on", release.decided_on, site, ground.now)?;
+    let survey = named_survey(ground.conn, release.survey).await?;
+    let lineage = find_lineage(&mut *ground.conn, site.id).await?;
+    let moved = close(site, release.clone(), survey.as_ref(), &lineage)?;
+    let booked = list_moved(&mut *ground.conn, site.id).await?;
+    expect_covered(site.id, "be closed", &booked, &[(moved.effective_on, moved.area_m2)])?;
+    Ok(moved)
+}
+
+/// The survey that a release names, if it exists.
+pub(super) async fn named_survey(
+    conn: &mut Connection,
+    id: Option<SurveyId>,
+) -> Result<Option<Survey>, Error> {
+    match id {
+        Some(id) => find_survey(conn, id).await,
+        None => Ok(None),
+    }
+}
+
+/// Refuses a site that a safety stop holds.
+async fn expect_not_stopped(conn: &mut Connection, site: SiteId) -> Result<(), Error> {
+    match find_stop(conn, site).await? {
+        None => Ok(()),
+        Some(stop) => Err(Refusal::SafetyStopped { kind: Kind::Site, id: site.uuid(), stop }.into()),
+    }
+}
+
+/// The survey is recorded before the site, so that an answer finds both.
+async fn record_survey(ground: &mut Ground<'_>, site: &mut Site, survey: &Survey) -> Result<(), Error> {
+    expect_come("survey.surveyed_on", survey.surveyed_on, site, ground.now)?;
+    let lineage = find_lineage(&mut *ground.conn, site.id).await?;
+    let kept_last = find_kept_last(&mut *ground.conn, &lineage).await?;
+    let (authority, created_at, revision) = (site.authority, ground.now, site.revision);
+    let mut survey = Survey { authority, created_at, revision, ..survey.clone() };
+    weigh(site, &mut survey, kept_last)?;
+    insert_survey(ground.conn, &survey).await?;
+    ground.record(authority.scope(), Record::Survey(survey))
+}
+
+impl App {
+    /// Changes a site.
+    ///
+    /// # Errors
+    /// `Stale` when the caller knows an older state; what the status, the evidence and the ledger do not allow.
+    pub async fn change_site(
+        &self,
+        caller: &Caller,
+        request: Request,
+        change: ChangeSite,
+    ) -> Result<Changed, Error> {
+        let site = self.get_site(change.site, 0).await?;
+        may_act_for(caller, site.authority)?;
+        self.change(caller, request, change).await
+    }
+}

@@ -1,0 +1,165 @@
+//! Splitting a site.
+
+use jiff::civil::Date;
+
+use crate::app::App;
+use crate::app::change::{Changed, Changing, Ground, Request};
+use crate::app::rights::may_act_for;
+use crate::app::site::acts::named_survey;
+use crate::app::site::{known_site, note_ahead, note_elsewhere, record_in, scopes_of};
+use crate::app::team::expect_revision;
+use crate::domain::caller::Caller;
+use crate::domain::geometry::Outline;
+use crate::domain::ids::{ScopeId, SiteId};
+use crate::domain::kind::Kind;
+use crate::domain::land::{Moved, Movement, Part, expect_covered, split};
+use crate::domain::site::{LandRelease, Site, SiteStatus};
+use crate::domain::text::{Code, Reason, Title};
+use crate::error::{Error, Violations};
+use crate::store::Connection;
+use crate::store::site::land::{insert_movements, list_moved};
+use crate::store::site::{find_lineage, insert_site, update_site};
+
+const ACTION: &str = "be split";
+
+/// Split a site.
+pub struct SplitSite {
+    /// The site.
+    pub site: SiteId,
+    /// Its revision as the caller knows it.
+    pub expected_revision: i64,
+    /// The day.
+    pub split_on: Date,
+    /// Why.
+    pub reason: Reason,
+    /// The parts, 2 to [`crate::domain::land::PARTS_MAX`], with ids and codes of their own.
+    pub parts: Vec<NewPart>,
+}
+
+/// A part of a site that is split.
+pub struct NewPart {
+    /// Id of the new site.
+    pub id: SiteId,
+    /// Its code.
+    pub code: Code,
+    /// What people call it.
+    pub name: Title,
+    /// Square metres.
+    pub area_m2: i64,
+    /// Its outline.
+    pub outline: Option<Outline>,
+    /// How it is released at once.
+    pub release: Option<LandRelease>,
+}
+
+impl Changing for SplitSite {
+    async fn scopes(&self, conn: &mut Connection) -> Result<Vec<ScopeId>, Error> {
+        let site = known_site(conn, self.site).await?;
+        scopes_of(conn, &site).await
+    }
+
+    async fn apply(&self, ground: &mut Ground<'_>) -> Result<(), Error> {
+        let mut site = known_site(ground.conn, self.site).await?;
+        expect_revision(Kind::Site, site.id, self.expected_revision, site.revision)?;
+        let scopes = scopes_of(ground.conn, &site).await?;
+        let lineage = find_lineage(&mut *ground.conn, site.id).await?;
+        self.check(ground, &site, &lineage)?;
+        site.revision = ground.revision(site.authority.scope())?;
+        let parts = self.parts(ground, &site).await?;
+        let done = split(&mut site, parts, self.split_on, self.reason.as_str(), &lineage)?;
+        check_covered(ground.conn, &site, &done.movements).await?;
+        update_site(ground.conn, &site).await?;
+        record_in(ground, &scopes, &site)?;
+        for part in &done.parts {
+            insert_site(ground.conn, part).await?;
+            record_in(ground, &scopes, part)?;
+        }
+        insert_movements(ground.conn, site.authority, site.revision, &done.movements).await
+    }
+}
+
+impl SplitSite {
+    /// Refuses days to come, places elsewhere, and parts that the site came from itself.
+    fn check(&self, ground: &Ground<'_>, site: &Site, lineage: &[SiteId]) -> Result<(), Error> {
+        let mut violations = Violations::default();
+        note_ahead(&mut violations, "split_on", self.split_on, site, ground.now)?;
+        for (index, part) in self.parts.iter().enumerate() {
+            let field = |name: &str| format!("parts[{index}].{name}");
+            if lineage.contains(&part.id) {
+                let rule = format!("{} is the site itself or one that it came from; make a new id", part.id);
+                violations.add(field("site_id"), rule);
+            }
+            if let Some(release) = &part.release {
+                note_ahead(
+                    &mut violations,
+                    &field("release.decided_on"),
+                    release.decided_on,
+                    site,
+                    ground.now,
+                )?;
+            }
+            if let Some(outline) = &part.outline {
+                note_elsewhere(&mut violations, &field("boundary_geojson"), site.country, &outline.vertices);
+            }
+        }
+        violations.check()
+    }
+
+    /// The parts as sites: they have everything from the one that is split but what makes them parts.
+    async fn parts(&self, ground: &mut Ground<'_>, site: &Site) -> Result<Vec<Part>, Error> {
+        let mut parts = Vec::with_capacity(self.parts.len());
+        for part in &self.parts {
+            let boundary = part.outline.as_ref().map(|outline| outline.boundary.clone());
+            let made = Site {
+                id: part.id,
+                code: part.code.clone(),
+                name: part.name.clone(),
+                former_names: Vec::new(),
+                status: SiteStatus::Open,
+                area_m2: part.area_m2,
+                position: site.position.filter(|_| boundary.is_none()),
+                // Without an outline of its own it is somewhere where the whole was.
+                bounds: boundary.as_ref().map_or(site.bounds, |boundary| Some(boundary.bounds)),
+                boundary,
+                came_from: Some(site.id),
+                created_at: ground.now,
+                ..site.clone()
+            };
+            let survey = part.release.as_ref().and_then(|release| release.survey);
+            let survey = named_survey(ground.conn, survey).await?;
+            parts.push(Part { site: made, release: part.release.clone(), survey });
+        }
+        Ok(parts)
+    }
+}
+
+/// Passes movements that fit the ledger of the site that is split and those of its parts, which begin with them.
+async fn check_covered(conn: &mut Connection, site: &Site, movements: &[Movement]) -> Result<(), Error> {
+    let booked = list_moved(conn, site.id).await?;
+    let (own, of_parts): (Vec<&Movement>, _) = movements.iter().partition(|moved| moved.site == site.id);
+    let own: Vec<Moved> = own.into_iter().map(|moved| (moved.effective_on, moved.area_m2)).collect();
+    expect_covered(site.id, ACTION, &booked, &own)?;
+    for pair in of_parts.windows(2).filter(|pair| pair[0].site == pair[1].site) {
+        let moved: Vec<Moved> = pair.iter().map(|moved| (moved.effective_on, moved.area_m2)).collect();
+        expect_covered(pair[0].site, "be released", &moved[..1], &moved[1..])?;
+    }
+    Ok(())
+}
+
+impl App {
+    /// Splits a site.
+    ///
+    /// # Errors
+    /// `Stale` when the caller knows an older state; areas that do not add up, codes and ids that are taken, and
+    /// releases that are not proven.
+    pub async fn split_site(
+        &self,
+        caller: &Caller,
+        request: Request,
+        split: SplitSite,
+    ) -> Result<Changed, Error> {
+        let site = self.get_site(split.site, 0).await?;
+        may_act_for(caller, site.authority)?;
+        self.change(caller, request, split).await
+    }
+}
