@@ -11,7 +11,7 @@ use sqlx::query::Query;
 use sqlx::{PgConnection, PgExecutor, Postgres};
 use uuid::Uuid;
 
-use crate::domain::ids::{OrganizationId, SafetyStopId, SiteId, SurveyId};
+use crate::domain::ids::{OrganizationId, SiteId, SurveyId};
 use crate::domain::kind::Kind;
 use crate::domain::refusal::Refusal;
 use crate::domain::site::{Boundary, BoundingBox, LandRelease, Position, Site, SuspensionCause};
@@ -200,22 +200,4 @@ pub async fn find_lineage(conn: impl PgExecutor<'_>, id: SiteId) -> Result<Vec<S
     .await
     .map_err(failed)?;
     Ok(ids.into_iter().map(SiteId::new).collect())
-}
-
-/// A safety stop of a site that is in force.
-///
-/// # Errors
-/// Fails when the database does.
-#[tracing::instrument(level = "debug", name = "db.site.find_stop", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "site.find_stop"))]
-pub async fn find_stop(conn: impl PgExecutor<'_>, id: SiteId) -> Result<Option<SafetyStopId>, Error> {
-    let found: Option<Uuid> = sqlx::query_scalar(
-        "-- site.find_stop
-         SELECT safety_stop_id FROM safety_stops WHERE target_id = $1 AND lifted_at IS NULL
-          ORDER BY issued_at LIMIT 1",
-    )
-    .bind(id.uuid())
-    .fetch_optional(conn)
-    .await
-    .map_err(failed)?;
-    Ok(found.map(SafetyStopId::new))
 }

@@ -19,9 +19,10 @@ use crate::domain::site::{LandRelease, Site, SiteStatus, Survey, SuspensionCause
 use crate::domain::text::{Reason, Title};
 use crate::error::{Error, Violations};
 use crate::store::Connection;
+use crate::store::safety_stop::list_in_force;
 use crate::store::site::land::{insert_movements, list_moved};
 use crate::store::site::survey::{find_kept_last, find_survey, insert_survey};
-use crate::store::site::{find_lineage, find_stop, update_site};
+use crate::store::site::{find_lineage, update_site};
 
 /// The most former names of a place.
 const FORMER_NAMES_MAX: usize = 50;
@@ -178,9 +179,9 @@ pub(super) async fn named_survey(
 
 /// Refuses a site that a safety stop holds.
 async fn expect_not_stopped(conn: &mut Connection, site: SiteId) -> Result<(), Error> {
-    match find_stop(conn, site).await? {
+    match list_in_force(conn, &[site.uuid()]).await?.first() {
         None => Ok(()),
-        Some(stop) => Err(Refusal::SafetyStopped { kind: Kind::Site, id: site.uuid(), stop }.into()),
+        Some(stop) => Err(Refusal::SafetyStopped { kind: Kind::Site, id: site.uuid(), stop: stop.id }.into()),
     }
 }
 
