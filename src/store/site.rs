@@ -155,7 +155,8 @@ pub async fn find_sites(conn: impl PgExecutor<'_>, ids: &[SiteId]) -> Result<Vec
     rows.into_iter().map(Site::try_from).collect()
 }
 
-/// Operators that work on one of these sites or are ordered to, in id order: each change of a site reaches them.
+/// Operators that work on one of these sites or are ordered to, or have a team whose assignment there still stands, in
+/// id order: each change of a site reaches them.
 ///
 /// # Errors
 /// Fails when the database does.
@@ -169,7 +170,8 @@ pub async fn list_operators_on(
         "-- site.list_operators
          SELECT DISTINCT t.operator_id FROM task_sites s JOIN tasks t USING (task_id)
           WHERE s.site_id = ANY($1) AND t.operator_id IS NOT NULL
-            AND t.state IN ('ISSUED', 'ACCEPTED', 'MOBILISED', 'ACTIVE', 'SUSPENDED')
+            AND (t.state IN ('ISSUED', 'ACCEPTED', 'MOBILISED', 'ACTIVE', 'SUSPENDED')
+              OR EXISTS (SELECT FROM assignments a WHERE a.task_id = t.task_id AND a.state = 'STANDING'))
           ORDER BY t.operator_id",
     )
     .bind(ids)

@@ -11,4 +11,5 @@ mod sites;
 mod tasks;
 mod team_feed;
 mod team_feed_model;
+mod team_feed_parts;
 mod teams;

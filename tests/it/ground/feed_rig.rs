@@ -111,6 +111,27 @@ impl<'w> Rig<'w> {
         created(self.world, site(&self.authority, &code, 1_000)).await.site_id
     }
 
+    /// Many sites of the authority, each with a boundary of 40,000 characters.
+    pub(super) async fn wide_sites(&self, count: usize) -> Vec<String> {
+        let mut conn = self.world.database.connect().await;
+        let ids: Vec<String> = (0..count).map(|_| fresh_id()).collect();
+        let (authority, from) = (&self.authority, self.next() * 1_000);
+        for (id, number) in ids.iter().zip(from..) {
+            let statement = format!(
+                "INSERT INTO sites (authority_id, site_id, country_code, code, name, former_names, class, status, area_m2,
+                    computed_area_m2, boundary_geojson, searched, south_e7, west_e7, north_e7, east_e7, time_zone,
+                    information_on, evidence_on, evidence, conflict, created_at, revision)
+                 VALUES ('{authority}', '{id}', 'ZW', 'W-{number}', 'A place', '{{}}', 'SHA', 'OPEN', 10, 10,
+                    repeat('x', 40000), 'w', 0, 0, 1, 1, 'Africa/Harare', '1998-01-01', '1998-01-01', '', '', now(), 1);
+                 INSERT INTO land_movements (authority_id, revision, ordinal, site_id, country_code, kind, area_m2,
+                    effective_on, note)
+                 VALUES ('{authority}', 1, {number}, '{id}', 'ZW', 'IDENTIFIED', 10, '1998-01-01', '')"
+            );
+            sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut conn).await.unwrap();
+        }
+        ids
+    }
+
     /// A task of an operator on sites.
     pub(super) async fn task(&self, operator: &str, sites: &[String]) -> String {
         let id = fresh_id();
