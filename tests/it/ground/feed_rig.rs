@@ -26,6 +26,8 @@ use crate::harness::{World, fresh_id, in_world};
 
 /// Longer than any message should take; a test that reaches it has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// More messages of progress in a row, one a second, than any wait for something else should see.
+pub(super) const QUIET_MAX: usize = 20;
 
 /// A record of an operator's journal.
 pub(super) type Subject = (String, Kind);
@@ -263,12 +265,13 @@ pub(super) async fn next(feed: &mut Streaming<pb::StreamTeamFeedResponse>) -> pb
 
 /// The next message that is not progress.
 pub(super) async fn told(feed: &mut Streaming<pb::StreamTeamFeedResponse>) -> Message {
-    loop {
+    for _ in 0..QUIET_MAX {
         match next(feed).await.message.expect("every message has a body") {
             Message::Progress(_) => {}
             message => return message,
         }
     }
+    panic!("nothing but progress");
 }
 
 /// Kind and id of what a message is about.
@@ -313,6 +316,8 @@ pub(super) struct Held {
 pub(super) struct Tablet {
     pub(super) held: Held,
     pub(super) cursor: String,
+    /// Messages of progress since something else came.
+    pub(super) quiet: usize,
     snapshot: Option<Held>,
 }
 

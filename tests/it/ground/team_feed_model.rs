@@ -8,7 +8,7 @@ use safelane::rpc::pb::StreamTeamFeedResponse;
 use safelane::rpc::pb::stream_team_feed_response::Message;
 use tonic::Streaming;
 
-use super::feed_rig::{Rig, Subject, Tablet, about, next, open, with_teams};
+use super::feed_rig::{QUIET_MAX, Rig, Subject, Tablet, about, next, open, with_teams};
 use crate::evidence::chance::Chance;
 
 /// Changes that are made.
@@ -150,6 +150,8 @@ async fn catches_up(
 ) -> bool {
     for _ in 0..messages {
         let sent = next(feed).await;
+        tablet.quiet = if matches!(sent.message, Some(Message::Progress(_))) { tablet.quiet + 1 } else { 0 };
+        assert!(tablet.quiet < QUIET_MAX, "the mark does not come");
         let message = sent.message.as_ref().unwrap();
         let (kind, id) = about(message);
         let plain = matches!(kind, "begin" | "end" | "progress" | "lifted");
