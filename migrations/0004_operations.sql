@@ -383,9 +383,8 @@ CREATE TABLE safety_stops (
     CONSTRAINT safety_stops_target_check CHECK (target IN ('TASK', 'SITE', 'OPERATOR')),
     CONSTRAINT safety_stops_lifted_check CHECK (num_nulls(lifted_by, lifted_at, lift_reason) IN (0, 3))
 );
--- For the question whether one is in force.
-CREATE INDEX safety_stops_target_id_idx ON safety_stops (target_id) WHERE lifted_at IS NULL;
--- For lists.
+-- For the question whether one is in force, and for lists.
+CREATE INDEX safety_stops_target_id_idx ON safety_stops (target_id);
 CREATE INDEX safety_stops_told_scope_ids_idx ON safety_stops USING gin (told_scope_ids);
 
 -- Assignments -----------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ pub mod readiness;
 pub mod refresher;
 pub mod report;
 mod rights;
+pub mod safety_stop;
 pub mod seats;
 pub mod site;
 pub mod stream;

@@ -5,6 +5,7 @@ pub mod access;
 pub mod budget_report;
 mod change;
 pub mod convert;
+mod difference;
 pub mod funding;
 pub mod funding_reads;
 pub mod health;

@@ -1,6 +1,7 @@
 //! Use cases of tasks: creating and reading here, edits of the plan in [`plan`], steps from state to state in [`step`],
 //! who may do which in `rights`.
 
+pub mod history;
 pub mod plan;
 mod rights;
 pub mod step;
@@ -67,6 +68,7 @@ impl App {
                 Some(OrganizationId::new(caller.organization_id().unwrap_or_default()))
             }
         };
+        filter.as_operator = matches!(caller.role(), Role::Coordinator | Role::Field);
         filter.as_authority = caller.role() == Role::Coordinator;
         let journal = filter.program.map(ProgramId::scope).or(filter.operator.map(OrganizationId::scope));
         if let Some(journal) = journal {

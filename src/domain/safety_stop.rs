@@ -4,6 +4,11 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::domain::ids::{OrganizationId, ProgramId, SafetyStopId, ScopeId, SiteId, TaskId};
+use crate::domain::kind::Kind;
+use crate::domain::refusal::Refusal;
+use crate::domain::site::{Site, SiteStatus, SuspensionCause};
+use crate::domain::task::Task;
+use crate::domain::task::transitions::{TaskAction, next};
 use crate::domain::text::Reason;
 use crate::domain::words::words;
 
@@ -99,4 +104,97 @@ pub struct Lifted {
     pub at: Timestamp,
     /// Why.
     pub reason: Reason,
+}
+
+impl SafetyStop {
+    /// Ends the stop.
+    ///
+    /// # Errors
+    /// `WrongState` when it was lifted before.
+    pub fn lift(&mut self, lifted: Lifted) -> Result<(), Refusal> {
+        if self.lifted.is_some() {
+            return Err(Refusal::WrongState {
+                kind: Kind::SafetyStop,
+                id: self.id.uuid(),
+                state: "LIFTED",
+                action: "be lifted",
+                allowed: vec!["IN_FORCE"],
+            });
+        }
+        self.lifted = Some(lifted);
+        Ok(())
+    }
+}
+
+/// Suspends a task if it is prepared for work or at work, and says whether it was. One that stands still for another
+/// cause stays as it is: the stop bars it from going on.
+pub fn halt_task(task: &mut Task) -> bool {
+    match next(task, TaskAction::Suspend) {
+        Ok(suspended) => {
+            task.suspension = Some((SuspensionCause::SafetyStop, task.state));
+            task.state = suspended;
+            true
+        }
+        Err(_) => false,
+    }
+}
+
+/// Suspends a site that is not released, and says whether anything changed. A site that is suspended for another cause
+/// takes this one, which is the stronger.
+pub fn halt_site(site: &mut Site) -> bool {
+    let halted = match site.status {
+        SiteStatus::Open => true,
+        SiteStatus::Suspended => site.suspension != Some(SuspensionCause::SafetyStop),
+        SiteStatus::Closed | SiteStatus::HandedOver => false,
+    };
+    if halted {
+        site.status = SiteStatus::Suspended;
+        site.suspension = Some(SuspensionCause::SafetyStop);
+    }
+    halted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::task::TaskState;
+    use crate::domain::task::tests::task;
+
+    #[test]
+    fn only_what_is_prepared_or_at_work_is_suspended_and_it_knows_where_it_was() {
+        for state in TaskState::ALL.iter().copied() {
+            let mut task = task();
+            task.state = state;
+            let halted = halt_task(&mut task);
+            assert_eq!(halted, matches!(state, TaskState::Mobilised | TaskState::Active), "{state}");
+            if halted {
+                assert_eq!(task.state, TaskState::Suspended);
+                assert_eq!(task.suspension, Some((SuspensionCause::SafetyStop, state)));
+            } else {
+                assert_eq!((task.state, task.suspension), (state, None));
+            }
+        }
+    }
+
+    #[test]
+    fn a_stop_is_lifted_once() {
+        let lifted = Lifted {
+            by: "lea".to_owned(),
+            at: Timestamp::UNIX_EPOCH,
+            reason: Reason::parse("Safe").unwrap(),
+        };
+        let mut stop = SafetyStop {
+            id: SafetyStopId::new(Uuid::from_u128(1)),
+            target: StopTarget::Operator(OrganizationId::new(Uuid::from_u128(2))),
+            cause: SafetyStopCause::Accident,
+            reason: Reason::parse("An accident").unwrap(),
+            issued_by: "tom".to_owned(),
+            issued_at: Timestamp::UNIX_EPOCH,
+            lifted: None,
+            suspended_tasks: Vec::new(),
+            revision: 1,
+        };
+        assert_eq!(stop.lift(lifted.clone()), Ok(()));
+        assert!(matches!(stop.lift(lifted), Err(Refusal::WrongState { state: "LIFTED", .. })));
+    }
 }

@@ -2,16 +2,16 @@
 
 use bytes::Bytes;
 use prost::Message;
-use prost_reflect::DescriptorPool;
+use prost_reflect::DynamicMessage;
 use uuid::Uuid;
 
 use crate::app::change::{Change, Changed, Record, Request};
 use crate::domain::kind::Kind;
 use crate::error::Error;
 use crate::rpc::convert;
-use crate::rpc::journal::first_difference;
+use crate::rpc::difference::{POOL, first_difference};
+use crate::rpc::pb;
 use crate::rpc::pb::changed_record::Record as Sent;
-use crate::rpc::{DESCRIPTOR, pb};
 use crate::store::journal::EventKind;
 
 /// What a caller sent, as it is kept. The message is encoded anew from its typed form, so that unknown fields and the
@@ -71,8 +71,7 @@ pub(super) fn differs(kind: EventKind, stored: &[u8], request: &Request) -> Opti
 /// Full name of the input of a method.
 fn input_of(method: &str) -> Option<String> {
     let (service, method) = method.split_once('/')?;
-    let pool = DescriptorPool::decode(DESCRIPTOR).ok()?;
-    let service = pool.get_service_by_name(&format!("safelane.v1.{service}"))?;
+    let service = POOL.as_ref()?.get_service_by_name(&format!("safelane.v1.{service}"))?;
     let found = service.methods().find(|found| found.name() == method)?;
     Some(found.input().full_name().to_owned())
 }
@@ -88,4 +87,14 @@ pub(super) fn all_answered<T>(changed: &Changed, pick: impl Fn(Sent) -> Option<T
     let event =
         pb::Change::decode(changed.message.clone()).map_err(|error| Error::Internal(Box::new(error)))?;
     Ok(event.records.into_iter().filter_map(|record| record.record).filter_map(pick).collect())
+}
+
+/// The reason that the caller of a change gave: the field `reason` of the request, or of the record in it. None where
+/// there is no such field.
+pub(super) fn reason_of(change: &pb::Change) -> Option<String> {
+    let descriptor = POOL.as_ref()?.get_message_by_name(&input_of(&change.method)?)?;
+    let request = DynamicMessage::decode(descriptor.clone(), change.request.as_slice()).ok()?;
+    let of = |message: &DynamicMessage| Some(message.get_field_by_name("reason")?.as_str()?.to_owned());
+    let records = descriptor.fields().filter_map(|field| request.get_field(&field).as_message().and_then(of));
+    of(&request).or_else(|| records.into_iter().next())
 }

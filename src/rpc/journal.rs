@@ -1,7 +1,6 @@
 //! Events as bytes: what is stored, hashed and streamed is the message that clients receive.
 
 use prost::Message;
-use prost_reflect::{DescriptorPool, DynamicMessage, ReflectMessage as _, Value};
 use sha2::{Digest as _, Sha256};
 
 use crate::app::codec::EventCodec;
@@ -14,8 +13,9 @@ use crate::error::Error;
 use crate::rpc::change;
 use crate::rpc::convert::entry::{Context, read_entry, read_outcome};
 use crate::rpc::convert::{self, entry_out, read_timestamp};
+use crate::rpc::difference::first_difference;
+use crate::rpc::pb;
 use crate::rpc::read::Reader;
-use crate::rpc::{DESCRIPTOR, pb};
 use crate::store::journal::EventKind;
 
 /// The functions that `app` needs of the wire.
@@ -250,32 +250,4 @@ fn differs(kind: EventKind, stored: &[u8], command: &Command) -> Option<String> 
         Command::PostEntry(_) => "safelane.v1.Entry",
     };
     first_difference(message, &before, &after).map(|path| format!("{name}.{path}")).or_else(unreadable)
-}
-
-/// Path of the first field in which two encodings of one message differ.
-pub(super) fn first_difference(message: &str, before: &[u8], after: &[u8]) -> Option<String> {
-    let pool = DescriptorPool::decode(DESCRIPTOR).ok()?;
-    let descriptor = pool.get_message_by_name(message)?;
-    let before = DynamicMessage::decode(descriptor.clone(), before).ok()?;
-    let after = DynamicMessage::decode(descriptor, after).ok()?;
-    difference(&before, &after)
-}
-
-fn difference(before: &DynamicMessage, after: &DynamicMessage) -> Option<String> {
-    for field in before.descriptor().fields() {
-        let (old, new) = (before.get_field(&field), after.get_field(&field));
-        let present = before.has_field(&field) == after.has_field(&field);
-        if present && old == new {
-            continue;
-        }
-        let deeper = match (old.as_ref(), new.as_ref()) {
-            (Value::Message(old), Value::Message(new)) if present => difference(old, new),
-            _ => None,
-        };
-        return Some(match deeper {
-            Some(path) => format!("{}.{path}", field.name()),
-            None => field.name().to_owned(),
-        });
-    }
-    None
 }

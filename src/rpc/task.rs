@@ -1,6 +1,8 @@
 //! `TaskService`: which function answers which call. The calls themselves are in the files of `task/`.
 
+mod history;
 mod plans;
+mod safety_stops;
 mod steps;
 
 use tonic::{Request, Response, Status};
@@ -63,7 +65,22 @@ macro_rules! answer {
 answer! {
     create_task(CreateTaskRequest) -> CreateTaskResponse = plans::create;
     get_task(GetTaskRequest) -> GetTaskResponse = plans::get;
+    list_tasks(ListTasksRequest) -> ListTasksResponse = plans::list;
     update_task(UpdateTaskRequest) -> UpdateTaskResponse = plans::update;
     plan_task(PlanTaskRequest) -> PlanTaskResponse = steps::plan;
     issue_task(IssueTaskRequest) -> IssueTaskResponse = steps::issue;
+    accept_task(AcceptTaskRequest) -> AcceptTaskResponse = steps::accept;
+    mobilise_task(MobiliseTaskRequest) -> MobiliseTaskResponse = steps::mobilise;
+    start_task(StartTaskRequest) -> StartTaskResponse = steps::start;
+    suspend_task(SuspendTaskRequest) -> SuspendTaskResponse = steps::suspend;
+    resume_task(ResumeTaskRequest) -> ResumeTaskResponse = steps::resume;
+    complete_task(CompleteTaskRequest) -> CompleteTaskResponse = steps::complete;
+    record_quality_control(RecordQualityControlRequest) -> RecordQualityControlResponse = steps::record_control;
+    hand_over_task(HandOverTaskRequest) -> HandOverTaskResponse = steps::hand_over;
+    close_task(CloseTaskRequest) -> CloseTaskResponse = steps::close;
+    cancel_task(CancelTaskRequest) -> CancelTaskResponse = steps::cancel;
+    get_task_history(GetTaskHistoryRequest) -> GetTaskHistoryResponse = history::get;
+    issue_safety_stop(IssueSafetyStopRequest) -> IssueSafetyStopResponse = safety_stops::issue;
+    lift_safety_stop(LiftSafetyStopRequest) -> LiftSafetyStopResponse = safety_stops::lift;
+    list_safety_stops(ListSafetyStopsRequest) -> ListSafetyStopsResponse = safety_stops::list;
 }

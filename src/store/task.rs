@@ -11,6 +11,7 @@ use crate::domain::activity::ActivityType;
 use crate::domain::ids::{AllocationId, OrganizationId, ProgramId, SiteId, TaskId};
 use crate::domain::kind::Kind;
 use crate::domain::refusal::Refusal;
+use crate::domain::safety_stop::StopTarget;
 use crate::domain::task::{QualityControl, Task, TaskPlan, TaskState};
 use crate::domain::team::TeamType;
 use crate::error::Error;
@@ -32,7 +33,9 @@ pub struct TaskFilter {
     pub code_prefix: String,
     /// Only what this organization may see; none sees all.
     pub seen_by: Option<OrganizationId>,
-    /// Whether it may see what is issued on the sites of an authority that it is.
+    /// Whether it also sees what is issued to it as an operator.
+    pub as_operator: bool,
+    /// Whether it also sees what is issued on its sites as an authority.
     pub as_authority: bool,
     /// Only after this code and task.
     pub after: (String, Uuid),
@@ -240,6 +243,28 @@ pub async fn find_tasks(conn: impl PgExecutor<'_>, ids: &[TaskId]) -> Result<Vec
     rows.into_iter().map(Task::try_from).collect()
 }
 
+/// Tasks that a safety stop of a target concerns: those that are issued and whose land is not handed over, in id order.
+///
+/// # Errors
+/// Fails when the database does.
+#[tracing::instrument(level = "debug", name = "db.task.list_concerned", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "task.list_concerned"))]
+pub async fn list_concerned(conn: impl PgExecutor<'_>, target: StopTarget) -> Result<Vec<Task>, Error> {
+    let rows: Vec<TaskRow> = sqlx::query_as(select_tasks!(
+        "task.list_concerned",
+        "WHERE ($1 = 'TASK' AND t.task_id = $2
+                OR $1 = 'OPERATOR' AND t.operator_id = $2
+                OR $1 = 'SITE' AND t.task_id = ANY(ARRAY(SELECT task_id FROM task_sites WHERE site_id = $2)))
+            AND t.issued_revision IS NOT NULL AND t.state NOT IN ('HANDED_OVER', 'CLOSED', 'CANCELLED')
+          ORDER BY t.task_id"
+    ))
+    .bind(target.word())
+    .bind(target.id())
+    .fetch_all(conn)
+    .await
+    .map_err(failed)?;
+    rows.into_iter().map(Task::try_from).collect()
+}
+
 /// Tasks by code, at most `limit`.
 ///
 /// # Errors
@@ -261,8 +286,9 @@ pub async fn list_tasks(
             AND ($8::uuid IS NULL
                 OR EXISTS (SELECT FROM programs p
                             WHERE p.program_id = t.program_id AND $8 IN (p.funder_id, p.office_id))
-                OR t.issued_revision IS NOT NULL AND (t.operator_id = $8 OR $9 AND t.authority_id = $8))
-          ORDER BY t.code, t.task_id LIMIT $10"
+                OR t.issued_revision IS NOT NULL
+                   AND ($9 AND t.operator_id = $8 OR $10 AND t.authority_id = $8))
+          ORDER BY t.code, t.task_id LIMIT $11"
     ))
     .bind(filter.program.map(ProgramId::uuid))
     .bind(filter.operator.map(OrganizationId::uuid))
@@ -272,6 +298,7 @@ pub async fn list_tasks(
     .bind(&filter.after.0)
     .bind(filter.after.1)
     .bind(filter.seen_by.map(OrganizationId::uuid))
+    .bind(filter.as_operator)
     .bind(filter.as_authority)
     .bind(limit)
     .fetch_all(conn)

@@ -7,6 +7,7 @@ mod feed_rig;
 mod land;
 mod licences;
 mod members;
+mod safety_stops;
 mod sites;
 mod tasks;
 mod team_feed;

@@ -283,6 +283,10 @@ impl Replica {
         TeamServiceClient::new(self.channel.clone())
     }
 
+    pub(crate) fn tasks(&self) -> TaskServiceClient<Channel> {
+        TaskServiceClient::new(self.channel.clone())
+    }
+
     pub(crate) fn reports(&self) -> BudgetReportServiceClient<Channel> {
         BudgetReportServiceClient::new(self.channel.clone())
     }

@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 
 use crate::app::App;
 use crate::app::change::{Changed, Changing, Ground, Request};
+use crate::app::safety_stop::tell_of_stops;
 use crate::app::task::plan::{expect_ready, missing_for_order};
 use crate::app::task::{known_task, record};
 use crate::app::team::expect_revision;
@@ -93,12 +94,13 @@ impl Step {
 impl Changing for TakeStep {
     /// A step that leads to work locks the journals of all that a safety stop may be of: the program, the operator and
     /// the authority of the sites. Whoever stops one of them holds its journal, so that the step comes before the
-    /// stop, and is suspended by it, or after it, and is refused.
+    /// stop, and is suspended by it, or after it, and is refused. Issuing does the same, so that its operator hears of
+    /// a stop either by it or by this.
     async fn scopes(&self, conn: &mut Connection) -> Result<Vec<ScopeId>, Error> {
         let task = known_task(conn, self.task).await?;
         let mut scopes = task.scopes();
         let operator = task.plan.operator.filter(|_| matches!(self.step, Step::Issue(_)));
-        let authority = task.authority.filter(|_| self.step.leads_to_work());
+        let authority = task.authority.filter(|_| self.step.leads_to_work() || operator.is_some());
         for scope in [operator, authority].into_iter().flatten().map(OrganizationId::scope) {
             if !scopes.contains(&scope) {
                 scopes.push(scope);
@@ -131,6 +133,9 @@ impl Changing for TakeStep {
             Step::Plan | Step::Accept | Step::Start | Step::Resume | Step::Close | Step::Cancel => {}
         }
         update_progress(ground.conn, &task).await?;
+        if matches!(self.step, Step::Issue(_)) {
+            tell_of_stops(ground, &task).await?;
+        }
         record(ground, &task)
     }
 }

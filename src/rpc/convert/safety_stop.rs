@@ -1,10 +1,41 @@
 //! Safety stops on the wire.
 
+use crate::app::safety_stop::{Halt, Halted};
+use crate::domain::ids::{OrganizationId, ProgramId, SafetyStopId, SiteId, TaskId};
 use crate::domain::safety_stop::{SafetyStop, StopTarget};
+use crate::domain::text::Reason;
 use crate::rpc::convert::timestamp;
 use crate::rpc::convert::words::WireWord as _;
 use crate::rpc::pb;
 use crate::rpc::pb::safety_stop::Target;
+use crate::rpc::read::Reader;
+
+/// Reads a safety stop to issue.
+pub fn read_halt(reader: &mut Reader, sent: &pb::SafetyStop) -> Option<Halt> {
+    let id = reader.id("safety_stop.safety_stop_id", &sent.safety_stop_id, SafetyStopId::new);
+    let what = read_target(reader, sent.target.as_ref());
+    let cause = reader.word("safety_stop.cause", sent.cause);
+    let reason = reader.parse("safety_stop.reason", Reason::parse(&sent.reason));
+    Some(Halt { id: id?, what: what?, cause: cause?, reason: reason? })
+}
+
+fn read_target(reader: &mut Reader, sent: Option<&Target>) -> Option<Halted> {
+    match sent {
+        None => {
+            reader.bad("safety_stop.target", "is missing; give task, site_id or operator_id");
+            None
+        }
+        Some(Target::Task(of)) => {
+            let program = reader.id("safety_stop.task.program_id", &of.program_id, ProgramId::new);
+            let task = reader.id("safety_stop.task.task_id", &of.task_id, TaskId::new);
+            Some(Halted::Task(program?, task?))
+        }
+        Some(Target::SiteId(id)) => reader.id("safety_stop.site_id", id, SiteId::new).map(Halted::Site),
+        Some(Target::OperatorId(id)) => {
+            reader.id("safety_stop.operator_id", id, OrganizationId::new).map(Halted::Operator)
+        }
+    }
+}
 
 /// A safety stop for the wire.
 #[must_use]

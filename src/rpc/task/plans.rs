@@ -1,16 +1,20 @@
 //! Tasks of `TaskService`: creating, reading, and editing plans.
 
+use uuid::Uuid;
+
 use crate::app::App;
 use crate::app::task::plan::{CreateTask, UpdateTask};
 use crate::domain::caller::Caller;
-use crate::domain::ids::TaskId;
+use crate::domain::ids::{OrganizationId, ProgramId, SiteId, TaskId};
 use crate::domain::kind::Kind;
+use crate::domain::text::Code;
 use crate::error::Error;
 use crate::rpc::change::request as asked;
 use crate::rpc::convert::task as convert;
 use crate::rpc::pb;
 use crate::rpc::read::Reader;
 use crate::rpc::task::{seen, task_of};
+use crate::store::task::TaskFilter;
 
 pub(super) async fn create(
     app: &App,
@@ -37,6 +41,54 @@ pub(super) async fn get(
     let (id, min_revision) = reader.finish(id.zip(min_revision))?;
     let task = app.get_task(caller, id, min_revision).await?;
     Ok(pb::GetTaskResponse { task: Some(seen(caller, &task)) })
+}
+
+pub(super) async fn list(
+    app: &App,
+    caller: &Caller,
+    sent: pb::ListTasksRequest,
+) -> Result<pb::ListTasksResponse, Error> {
+    let mut reader = Reader::default();
+    let page = reader.page(sent.page_size, &sent.page_token);
+    let min_revision = reader.revision("min_revision", sent.min_revision);
+    let filter = read_filter(&mut reader, &sent);
+    let ((page, min_revision), filter) = reader.finish(page.zip(min_revision).zip(filter))?;
+    let found = app.list_tasks(caller, filter, min_revision, page).await?;
+    Ok(pb::ListTasksResponse {
+        tasks: found.rows.iter().map(|task| seen(caller, task)).collect(),
+        next_page_token: found.next.unwrap_or_default(),
+    })
+}
+
+fn read_filter(reader: &mut Reader, sent: &pb::ListTasksRequest) -> Option<TaskFilter> {
+    let program = reader.optional_id("program_id", &sent.program_id, ProgramId::new);
+    let operator = reader.optional_id("operator_id", &sent.operator_id, OrganizationId::new);
+    let site = reader.optional_id("site_id", &sent.site_id, SiteId::new);
+    let state = reader.optional_word("state", sent.state);
+    let prefix = reader.optional("code_prefix", &sent.code_prefix, Code::parse);
+    let (program, operator, site) = (program?, operator?, site?);
+    if program.is_none() && operator.is_none() {
+        if site.is_none() {
+            reader.bad("program_id", "is missing; give program_id, operator_id or site_id");
+        }
+        if sent.min_revision != 0 {
+            reader.bad(
+                "min_revision",
+                "is given without program_id or operator_id, whose journal it would be of",
+            );
+        }
+    }
+    Some(TaskFilter {
+        program,
+        operator,
+        site,
+        state: state?,
+        code_prefix: prefix.map(|_| sent.code_prefix.clone())?,
+        seen_by: None,
+        as_operator: false,
+        as_authority: false,
+        after: (String::new(), Uuid::nil()),
+    })
 }
 
 pub(super) async fn update(

@@ -1,16 +1,17 @@
-//! Steps of tasks in `TaskService`.
+//! Steps of tasks in `TaskService`. All say the same three things, and some bring something.
 
 use prost::Message;
-use uuid::Uuid;
 
 use crate::app::App;
 use crate::app::task::step::{Step, TakeStep};
 use crate::domain::caller::Caller;
 use crate::domain::ids::TaskId;
 use crate::domain::kind::Kind;
-use crate::domain::text::{Reference, Source};
+use crate::domain::site::SuspensionCause;
+use crate::domain::text::{Reason, Reference, Source};
 use crate::error::Error;
 use crate::rpc::change::request as asked;
+use crate::rpc::convert::task as convert;
 use crate::rpc::pb;
 use crate::rpc::read::Reader;
 use crate::rpc::task::task_of;
@@ -21,36 +22,80 @@ trait StepRequest: Message {
     const METHOD: &'static str;
     /// `request_id`, `task_id` and `expected_revision`.
     fn common(&self) -> (&str, &str, i64);
+    /// The step with what it brings.
+    fn step(&self, reader: &mut Reader) -> Option<Step>;
 }
 
-macro_rules! step_requests {
-    ($($request:ident, $method:literal;)+) => {$(
+/// One row for each method: its function, its messages, and how its step is read.
+macro_rules! steps {
+    ($($name:ident = $method:literal, $request:ident -> $response:ident, $read:expr;)+) => {$(
         impl StepRequest for pb::$request {
             const METHOD: &'static str = concat!("TaskService/", $method);
+
             fn common(&self) -> (&str, &str, i64) {
                 (&self.request_id, &self.task_id, self.expected_revision)
             }
+
+            fn step(&self, reader: &mut Reader) -> Option<Step> {
+                let read: fn(&Self, &mut Reader) -> Option<Step> = $read;
+                read(self, reader)
+            }
+        }
+
+        pub(super) async fn $name(
+            app: &App,
+            caller: &Caller,
+            sent: pb::$request,
+        ) -> Result<pb::$response, Error> {
+            let (task, revision) = take(app, caller, &sent).await?;
+            Ok(pb::$response { task, revision })
         }
     )+};
 }
 
-step_requests! {
-    PlanTaskRequest, "PlanTask";
-    IssueTaskRequest, "IssueTask";
+steps! {
+    plan = "PlanTask", PlanTaskRequest -> PlanTaskResponse, |_, _| Some(Step::Plan);
+    issue = "IssueTask", IssueTaskRequest -> IssueTaskResponse, read_issue;
+    accept = "AcceptTask", AcceptTaskRequest -> AcceptTaskResponse, |_, _| Some(Step::Accept);
+    mobilise = "MobiliseTask", MobiliseTaskRequest -> MobiliseTaskResponse, |sent, reader| {
+        let cover = reader.need("medical_cover", sent.medical_cover.as_ref())?;
+        convert::read_medical_cover(reader, "medical_cover", cover).map(Step::Mobilise)
+    };
+    start = "StartTask", StartTaskRequest -> StartTaskResponse, |_, _| Some(Step::Start);
+    suspend = "SuspendTask", SuspendTaskRequest -> SuspendTaskResponse, read_suspend;
+    resume = "ResumeTask", ResumeTaskRequest -> ResumeTaskResponse, |sent, reader| {
+        read_reason(reader, &sent.reason).map(|_| Step::Resume)
+    };
+    complete = "CompleteTask", CompleteTaskRequest -> CompleteTaskResponse, |sent, reader| {
+        let completion = reader.need("completion", sent.completion.as_ref())?;
+        convert::read_completion(reader, completion).map(Step::Complete)
+    };
+    record_control = "RecordQualityControl", RecordQualityControlRequest -> RecordQualityControlResponse,
+        |sent, reader| {
+            let control = reader.need("quality_control", sent.quality_control.as_ref())?;
+            convert::read_quality_control(reader, control).map(Step::RecordControl)
+        };
+    hand_over = "HandOverTask", HandOverTaskRequest -> HandOverTaskResponse, |sent, reader| {
+        reader.date("handed_over_on", sent.handed_over_on).map(Step::HandOver)
+    };
+    close = "CloseTask", CloseTaskRequest -> CloseTaskResponse, |_, _| Some(Step::Close);
+    cancel = "CancelTask", CancelTaskRequest -> CancelTaskResponse, |sent, reader| {
+        read_reason(reader, &sent.reason).map(|_| Step::Cancel)
+    };
 }
 
-/// Reads what every step says, and takes the step. What the step brings was read before.
+/// Reads a step and takes it.
 async fn take<T: StepRequest>(
     app: &App,
     caller: &Caller,
     sent: &T,
-    mut reader: Reader,
-    step: Option<Step>,
 ) -> Result<(Option<pb::Task>, i64), Error> {
+    let mut reader = Reader::default();
     let (request_id, task_id, expected_revision) = sent.common();
-    let id: Option<Uuid> = reader.id("request_id", request_id, |id| id);
+    let id = reader.id("request_id", request_id, |id| id);
     let task = reader.id("task_id", task_id, TaskId::new);
     let expected_revision = reader.revision("expected_revision", expected_revision);
+    let step = sent.step(&mut reader);
     let all = id.zip(task).zip(expected_revision.zip(step));
     let ((id, task), (expected_revision, step)) = reader.finish(all)?;
     let asked = asked(id, Kind::Request, T::METHOD, sent);
@@ -58,25 +103,26 @@ async fn take<T: StepRequest>(
     Ok((task_of(&changed)?, changed.revision))
 }
 
-pub(super) async fn plan(
-    app: &App,
-    caller: &Caller,
-    sent: pb::PlanTaskRequest,
-) -> Result<pb::PlanTaskResponse, Error> {
-    let (task, revision) = take(app, caller, &sent, Reader::default(), Some(Step::Plan)).await?;
-    Ok(pb::PlanTaskResponse { task, revision })
+/// Reasons are kept in the request only, so they are merely checked.
+fn read_reason(reader: &mut Reader, text: &str) -> Option<Reason> {
+    reader.parse("reason", Reason::parse(text))
 }
 
-pub(super) async fn issue(
-    app: &App,
-    caller: &Caller,
-    sent: pb::IssueTaskRequest,
-) -> Result<pb::IssueTaskResponse, Error> {
-    let mut reader = Reader::default();
-    // An order has a number, so it must not be empty as a mere reference may.
-    let source = reader.parse("order_reference", Source::parse(&sent.order_reference));
-    let reference =
-        source.and_then(|_| reader.parse("order_reference", Reference::parse(&sent.order_reference)));
-    let (task, revision) = take(app, caller, &sent, reader, reference.map(Step::Issue)).await?;
-    Ok(pb::IssueTaskResponse { task, revision })
+/// An order has a number, so it must not be empty as a mere reference may.
+fn read_issue(sent: &pb::IssueTaskRequest, reader: &mut Reader) -> Option<Step> {
+    reader.parse("order_reference", Source::parse(&sent.order_reference))?;
+    reader.parse("order_reference", Reference::parse(&sent.order_reference)).map(Step::Issue)
+}
+
+fn read_suspend(sent: &pb::SuspendTaskRequest, reader: &mut Reader) -> Option<Step> {
+    let reason = read_reason(reader, &sent.reason);
+    let cause = reader.word("cause", sent.cause)?;
+    if cause == SuspensionCause::SafetyStop {
+        reader.bad(
+            "cause",
+            "is SAFETY_STOP, which only IssueSafetyStop sets; issue one, or name another cause",
+        );
+        return None;
+    }
+    reason.map(|_| Step::Suspend(cause))
 }

@@ -31,6 +31,10 @@ macro_rules! select_tasks {
                 q.inspected_on, q.passed, q.reference, q.sampled_m2, q.remarks,
                 ARRAY(SELECT safety_stop_id FROM safety_stops
                        WHERE lifted_at IS NULL AND target_id = ANY(s.site_ids || t.task_id || t.operator_id)
+                         -- Ids are made by clients: one of a task may be that of an operator.
+                         AND CASE target WHEN 'TASK' THEN target_id = t.task_id
+                                         WHEN 'OPERATOR' THEN target_id = t.operator_id
+                                         ELSE target_id = ANY(s.site_ids) END
                        ORDER BY issued_at, safety_stop_id) AS stop_ids
            FROM tasks t
            CROSS JOIN LATERAL (SELECT ARRAY(SELECT site_id FROM task_sites

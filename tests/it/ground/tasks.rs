@@ -1,5 +1,9 @@
-//! Tasks: writing them, planning them, ordering them. Their steps are in `tasks/steps.rs`, their history in
-//! `tasks/history.rs`.
+//! Tasks: writing them, planning them, ordering them. Their steps, their history and who may do what are
+//! in the files of `tasks/`.
+
+mod history;
+mod rights;
+mod steps;
 
 use safelane::rpc::pb;
 use safelane::rpc::pb::task_service_client::TaskServiceClient;
@@ -7,7 +11,8 @@ use sqlx::Connection as _;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
-use super::sites;
+use super::teams::recorded_team;
+use super::{assets, members, sites};
 use crate::bad_input::{day, names};
 use crate::desk::{Desk, reason};
 use crate::harness::{World, fresh_id, in_world};
@@ -18,6 +23,8 @@ pub(super) struct Works {
     pub(super) authority_id: String,
     pub(super) site_ids: Vec<String>,
     pub(super) tasks: TaskServiceClient<Channel>,
+    /// What the operator mobilises with.
+    pub(super) cover: pb::MedicalCover,
 }
 
 impl Works {
@@ -28,7 +35,8 @@ impl Works {
         for code in ["ZW-0042", "ZW-0043"] {
             site_ids.push(sites::created(world, sites::site(&authority_id, code, 10_000)).await.site_id);
         }
-        let works = Self { tasks: world.tasks(), desk, authority_id, site_ids };
+        let cover = cover(world, &desk.operator_id).await;
+        let works = Self { tasks: world.tasks(), desk, authority_id, site_ids, cover };
         works.accredit(world).await;
         works
     }
@@ -82,24 +90,30 @@ impl Works {
     }
 
     pub(super) async fn plan(&self, task: &pb::Task) -> Result<pb::Task, Status> {
-        let (task_id, expected_revision) = (task.task_id.clone(), task.revision);
-        let request = pb::PlanTaskRequest { request_id: fresh_id(), task_id, expected_revision };
-        Ok(self.tasks.clone().plan_task(request).await?.into_inner().task.unwrap())
+        self.step(task, "Plan").await
     }
 
     pub(super) async fn issue(&self, task: &pb::Task) -> Result<pb::Task, Status> {
-        let (task_id, expected_revision) = (task.task_id.clone(), task.revision);
-        let order_reference = "D-1998-12".to_owned();
-        let request =
-            pb::IssueTaskRequest { request_id: fresh_id(), task_id, expected_revision, order_reference };
-        Ok(self.tasks.clone().issue_task(request).await?.into_inner().task.unwrap())
+        self.step(task, "Issue").await
     }
 
-    /// A task that is ordered from the operator.
-    pub(super) async fn issued(&self, code: &str) -> pb::Task {
-        let draft = self.create(self.task(code)).await.expect("it is recorded");
-        let planned = self.plan(&draft).await.expect("it is planned");
-        self.issue(&planned).await.expect("it is issued")
+    /// Takes a step, by the name of its method without `Task`.
+    pub(super) async fn step(&self, task: &pb::Task, name: &str) -> Result<pb::Task, Status> {
+        steps::take(self, self.tasks.clone(), task, name, &steps::Plain).await
+    }
+
+    /// A task that went from one step to the next.
+    pub(super) async fn walked(&self, code: &str, path: &[&str]) -> pb::Task {
+        let mut task = self.create(self.task(code)).await.expect("it is recorded");
+        for name in path {
+            task = self.step(&task, name).await.unwrap_or_else(|refused| panic!("{name}: {refused}"));
+        }
+        task
+    }
+
+    /// A task that is ready for work.
+    pub(super) async fn mobilised(&self, code: &str) -> pb::Task {
+        self.walked(code, &["Plan", "Issue", "Accept", "Mobilise"]).await
     }
 
     pub(super) async fn update(&self, task: &pb::Task, paths: &[&str]) -> Result<pb::Task, Status> {
@@ -110,6 +124,22 @@ impl Works {
     pub(super) async fn get(&self, task_id: &str) -> pb::Task {
         let request = pb::GetTaskRequest { task_id: task_id.to_owned(), min_revision: 0 };
         self.tasks.clone().get_task(request).await.expect("it is there").into_inner().task.unwrap()
+    }
+}
+
+/// A paramedic and an ambulance of an operator, and a drill that was held.
+async fn cover(world: &World, operator: &str) -> pb::MedicalCover {
+    let team = recorded_team(world, operator, "MED-1").await;
+    let paramedic_id = fresh_id();
+    let role = pb::MemberRole::Paramedic.into();
+    members::added(world, pb::Member { role, ..members::member(&team, &paramedic_id) }).await;
+    let ambulance = assets::registered(world, assets::ambulance(operator, "AMB-1", 3)).await;
+    pb::MedicalCover {
+        paramedic_id,
+        ambulance_id: ambulance.asset_id,
+        hospital: "Mutare Provincial Hospital".to_owned(),
+        evacuation_minutes: 50,
+        drill_on: Some(day(1998, 6, 10)),
     }
 }
 

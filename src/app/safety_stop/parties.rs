@@ -1,0 +1,70 @@
+//! Whom a safety stop concerns, and what each may do about it.
+
+use crate::app::rights::is_of;
+use crate::domain::caller::{Caller, Role};
+use crate::domain::ids::OrganizationId;
+use crate::domain::safety_stop::StopTarget;
+use crate::error::Error;
+use crate::store::Store;
+use crate::store::accreditation::list_for;
+use crate::store::safety_stop::list_offices;
+use crate::store::task::{find_task, list_concerned};
+
+/// The organizations that a target concerns.
+#[derive(Debug, Default)]
+pub(super) struct Parties {
+    /// Of the programs of the tasks.
+    offices: Vec<OrganizationId>,
+    /// Of the sites, and those that accredit an operator.
+    authorities: Vec<OrganizationId>,
+    /// Who does the work.
+    operators: Vec<OrganizationId>,
+}
+
+impl Parties {
+    /// The parties of a target. A task that is not yet issued does not concern its operator.
+    pub(super) async fn of(store: &Store, target: StopTarget) -> Result<Self, Error> {
+        let pool = store.pool();
+        let mut tasks = list_concerned(pool, target).await?;
+        let mut parties = Self::default();
+        match target {
+            // In whatever state it is.
+            StopTarget::Task(_, id) => tasks = find_task(pool, id).await?.into_iter().collect(),
+            StopTarget::Site(authority, _) => parties.authorities.push(authority),
+            StopTarget::Operator(operator) => {
+                parties.operators.push(operator);
+                let accredited = list_for(pool, &[operator.uuid()], None).await?;
+                parties.authorities.extend(accredited.into_iter().map(|held| held.authority));
+            }
+        }
+        let programs: Vec<_> = tasks.iter().map(|task| task.program).collect();
+        parties.offices = list_offices(pool, &programs).await?;
+        parties.authorities.extend(tasks.iter().filter_map(|task| task.authority));
+        let issued = tasks.iter().filter(|task| task.is_issued());
+        parties.operators.extend(issued.filter_map(|task| task.plan.operator));
+        Ok(parties)
+    }
+
+    /// Whether a caller may stop work: anybody on the ground and in the offices may.
+    pub(super) fn may_issue(&self, caller: &Caller) -> bool {
+        let mut all = self.offices.iter().chain(&self.authorities).chain(&self.operators);
+        match caller.role() {
+            Role::Admin => true,
+            Role::Coordinator | Role::Field => all.any(|party| is_of(caller, *party)),
+            Role::Funder | Role::Auditor => false,
+        }
+    }
+
+    /// Whether a caller may let work go on: those who answer for the ground and the work, not those who do it; but
+    /// an operator that stopped all of its own work may go on by itself.
+    pub(super) fn may_lift(&self, caller: &Caller, target: StopTarget) -> bool {
+        let own = matches!(target, StopTarget::Operator(operator) if is_of(caller, operator));
+        match caller.role() {
+            Role::Admin => true,
+            Role::Coordinator => {
+                own || self.offices.iter().chain(&self.authorities).any(|party| is_of(caller, *party))
+            }
+            Role::Field | Role::Funder | Role::Auditor => false,
+        }
+    }
+}
