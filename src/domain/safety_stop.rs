@@ -6,7 +6,8 @@ use uuid::Uuid;
 use crate::domain::ids::{OrganizationId, ProgramId, SafetyStopId, ScopeId, SiteId, TaskId};
 use crate::domain::kind::Kind;
 use crate::domain::refusal::Refusal;
-use crate::domain::site::{Site, SiteStatus, SuspensionCause};
+use crate::domain::site::release::suspend;
+use crate::domain::site::{Site, SuspensionCause};
 use crate::domain::task::Task;
 use crate::domain::task::transitions::{TaskAction, next};
 use crate::domain::text::Reason;
@@ -142,16 +143,11 @@ pub fn halt_task(task: &mut Task) -> bool {
 /// Suspends a site that is not released, and says whether anything changed. A site that is suspended for another cause
 /// takes this one, which is the stronger.
 pub fn halt_site(site: &mut Site) -> bool {
-    let halted = match site.status {
-        SiteStatus::Open => true,
-        SiteStatus::Suspended => site.suspension != Some(SuspensionCause::SafetyStop),
-        SiteStatus::Closed | SiteStatus::HandedOver => false,
-    };
-    if halted {
-        site.status = SiteStatus::Suspended;
+    let other = site.suspension.is_some_and(|cause| cause != SuspensionCause::SafetyStop);
+    if other {
         site.suspension = Some(SuspensionCause::SafetyStop);
     }
-    halted
+    other || suspend(site, SuspensionCause::SafetyStop).is_ok()
 }
 
 #[cfg(test)]
