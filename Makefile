@@ -68,7 +68,7 @@ bench: setup ## Measure posting against pgbench, about 25 minutes; ARGS=--quick 
 
 torture: setup ## Crash and race tests for long: SAFELANE_TORTURE_SECONDS=60 each, SAFELANE_TORTURE_SEED=N
 	SAFELANE_TORTURE_SECONDS=$(SAFELANE_TORTURE_SECONDS) SAFELANE_TORTURE_SEED=$(SAFELANE_TORTURE_SEED) \
-		$(CARGO) test --locked --test it evidence -- --nocapture --test-threads 1 $(ARGS)
+		$(CARGO) test --locked --test it -- evidence assignments::races --nocapture --test-threads 1 $(ARGS)
 
 check: fmt lint doc proto deploy-check test ## Run everything that CI checks
 

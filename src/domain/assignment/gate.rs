@@ -8,6 +8,8 @@ mod equipment;
 mod people;
 mod task;
 mod team;
+#[cfg(test)]
+mod tests;
 
 use jiff::civil::Date;
 use uuid::Uuid;

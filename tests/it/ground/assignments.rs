@@ -4,5 +4,6 @@ mod calendar;
 mod ends;
 mod lists;
 mod overrides;
+mod races;
 mod reasons;
 mod yard;
