@@ -49,10 +49,10 @@ MANIFESTS := $(filter-out %/kustomization.yaml,$(wildcard deploy/kubernetes/*.ya
 # Cargo uses all cores by itself, and mixed output helps nobody.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup run test bench torture check fmt lint doc proto deploy-check deny clean-data
+.PHONY: help setup run test bench bench-operations torture check fmt lint doc proto deploy-check deny clean-data
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup:
 	@$(SETUP) compiler postgres
@@ -65,6 +65,9 @@ test: setup $(CLIENT) ## Run all tests; more arguments with ARGS="..."
 
 bench: setup ## Measure posting against pgbench, about 25 minutes; ARGS=--quick takes one
 	$(CARGO) bench --locked --bench posting -- $(ARGS)
+
+bench-operations: setup ## Measure checks, assignments and lists with a lot behind them; ARGS=--quick is small
+	$(CARGO) bench --locked --bench operations -- $(ARGS)
 
 torture: setup ## Crash and race tests for long: SAFELANE_TORTURE_SECONDS=60 each, SAFELANE_TORTURE_SEED=N
 	SAFELANE_TORTURE_SECONDS=$(SAFELANE_TORTURE_SECONDS) SAFELANE_TORTURE_SEED=$(SAFELANE_TORTURE_SEED) \
