@@ -60,6 +60,13 @@ const SESSION_SETTINGS: [(&str, &str); 4] = [
     ("plan_cache_mode", "force_custom_plan"),
 ];
 
+/// Begins a snapshot.
+const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+/// The same for look-ups by key. They are planned once for each connection, which takes longer than to run them. Such a
+/// plan may be made while a table is still empty, so it must not be one that reads whole tables.
+const LOOK_UP: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+    SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off";
+
 /// The connection of a transaction. Use cases pass it on to the functions of this layer.
 pub type Connection = PgConnection;
 
@@ -151,7 +158,19 @@ impl Store {
         T: Send + 'static,
         F: for<'c> Fn(&'c mut PgConnection) -> Work<'c, T> + Send + Sync + 'static,
     {
-        self.snapshot_within(TRY_MAX, body).await
+        self.snapshot_within(SNAPSHOT, TRY_MAX, body).await
+    }
+
+    /// The same for many look-ups by key, which keep their plans.
+    ///
+    /// # Errors
+    /// What the body answers.
+    pub async fn look_up<T, F>(&self, body: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'c> Fn(&'c mut PgConnection) -> Work<'c, T> + Send + Sync + 'static,
+    {
+        self.snapshot_within(LOOK_UP, TRY_MAX, body).await
     }
 
     /// The same for work that reads a whole journal.
@@ -163,12 +182,12 @@ impl Store {
         T: Send + 'static,
         F: for<'c> Fn(&'c mut PgConnection) -> Work<'c, T> + Send + Sync + 'static,
     {
-        self.snapshot_within(LONG_TRY_MAX, body).await
+        self.snapshot_within(SNAPSHOT, LONG_TRY_MAX, body).await
     }
 
     /// The work runs in a task of its own, so that a caller that goes away leaves no transaction open: sqlx 0.9
     /// returns a connection with an open transaction to the pool when `begin` is dropped (sqlx issue 4393).
-    async fn snapshot_within<T, F>(&self, limit: Duration, body: F) -> Result<T, Error>
+    async fn snapshot_within<T, F>(&self, begin: &'static str, limit: Duration, body: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: for<'c> Fn(&'c mut PgConnection) -> Work<'c, T> + Send + Sync + 'static,
@@ -176,7 +195,7 @@ impl Store {
         let pool = self.pool.clone();
         self.detach(async move {
             let mut conn = pool.acquire().await.map_err(failed)?;
-            let tried = tokio::time::timeout(limit, snapshot_on(&mut conn, &body)).await;
+            let tried = tokio::time::timeout(limit, snapshot_on(&mut conn, begin, &body)).await;
             tried.unwrap_or_else(|_| {
                 // It may be in the middle of anything, so nobody else may get it.
                 conn.close_on_drop();
@@ -256,12 +275,12 @@ where
     }
 }
 
-async fn snapshot_on<T, F>(conn: &mut PgConnection, body: &F) -> Result<T, Error>
+async fn snapshot_on<T, F>(conn: &mut PgConnection, begin: &'static str, body: &F) -> Result<T, Error>
 where
     T: Send,
     F: for<'c> Fn(&'c mut PgConnection) -> Work<'c, T> + Sync,
 {
-    let mut tx = conn.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map_err(failed)?;
+    let mut tx = conn.begin_with(begin).await.map_err(failed)?;
     let answer = body(&mut tx).await;
     // Nothing was written, so both ends are the same; one that fails means that the connection is gone.
     if let Err(lost) = tx.rollback().await {

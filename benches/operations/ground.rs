@@ -156,7 +156,7 @@ fn crews(sizes: Sizes) -> Vec<String> {
 
 /// One task for each team, each on a site of its own among all sites: a grid of 0.02 degrees.
 fn work(sizes: Sizes) -> Vec<String> {
-    let (each, teams, columns, sites) = (sizes.teams, sizes.teams(), sizes.grid.0, sizes.sites());
+    let (each, teams, columns, count) = (sizes.teams, sizes.teams(), sizes.grid.0, sizes.sites());
     vec![
         format!(
             "INSERT INTO sites (authority_id, site_id, country_code, code, name, former_names, class, status, area_m2,
@@ -165,7 +165,7 @@ fn work(sizes: Sizes) -> Vec<String> {
              SELECT bench_id(2, 0), bench_id(11, n), 'ZW', 'ZW-' || lpad(n::TEXT, 6, '0'), 'Site ' || n, '{{}}', 'CHA',
                     'OPEN', 10000, 'zw-' || lpad(n::TEXT, 6, '0') || E'\\nsite ' || n, p.south, p.west, 20, p.south,
                     p.west, p.south, p.west, 'Africa/Harare', '2020-01-01', '2020-01-01', 'Records', '', now(), 1
-               FROM generate_series(0, {sites} - 1) AS n,
+               FROM generate_series(0, {count} - 1) AS n,
                     LATERAL (SELECT (-220000000 + n / {columns} * 200000)::INTEGER AS south,
                                     (250000000 + n % {columns} * 200000)::INTEGER AS west) AS p"
         ),
@@ -181,7 +181,7 @@ fn work(sizes: Sizes) -> Vec<String> {
         "UPDATE tasks SET state = 'ACTIVE'".to_owned(),
         format!(
             "INSERT INTO task_sites (task_id, site_id, ordinal)
-             SELECT bench_id(10, n), bench_id(11, n % {sites}), 1 FROM generate_series(0, {teams} - 1) AS n"
+             SELECT bench_id(10, n), bench_id(11, n % {count}), 1 FROM generate_series(0, {teams} - 1) AS n"
         ),
     ]
 }

@@ -1,22 +1,14 @@
 //! Ids that this program and the SQL that loads the ground make alike.
 
-/// What an id is of.
+/// What an id is of. The SQL uses more numbers than this program.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Of {
     Operator = 1,
-    Authority = 2,
-    Office = 3,
-    Funder = 4,
-    Program = 5,
     Team = 6,
     Person = 7,
     Ambulance = 8,
     Detector = 9,
     Task = 10,
-    Site = 11,
-    Assignment = 12,
-    Accreditation = 13,
-    Member = 14,
     Later = 15,
 }
 

@@ -93,7 +93,7 @@ impl App {
         let team = self.get_team(caller, proposal.team, min_revision).await?;
         let (now, policy) = (self.now(), self.policy);
         let shared = Arc::new((team, proposal));
-        let checked = self.store.snapshot(move |conn| {
+        let checked = self.store.look_up(move |conn| {
             let shared = Arc::clone(&shared);
             Box::pin(async move {
                 let (team, proposal) = &*shared;
@@ -165,7 +165,7 @@ impl App {
     ) -> Result<Vec<Candidate>, Error> {
         let (now, policy) = (self.now(), self.policy);
         let shared = Arc::new((wanted.clone(), filter));
-        let judged = self.store.snapshot(move |conn| {
+        let judged = self.store.look_up(move |conn| {
             let shared = Arc::clone(&shared);
             Box::pin(async move {
                 let (wanted, filter) = &*shared;

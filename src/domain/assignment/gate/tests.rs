@@ -213,7 +213,7 @@ const FAULTS: [Fault; 24] = [
         });
     }),
     (FindingReason::ParamedicBusy, Some((2, 25)), |of| {
-        of.crew.members[1].covers = Some(busy(55, 51, 25, 40))
+        of.crew.members[1].covers = Some(busy(55, 51, 25, 40));
     }),
     (FindingReason::AmbulanceFull, Some((2, 13)), |of| of.ambulance().covers.push(busy(56, 57, 13, 14))),
     (FindingReason::EvacuationTooLong, None, |of| of.asked.cover.evacuation_minutes = Some(121)),

@@ -87,7 +87,7 @@ impl Yard {
 
     pub(super) async fn new_task(&mut self, code: &str) -> String {
         let (id, site, operator) = (fresh_id(), self.site.clone(), self.operator.clone());
-        let (program, allocation) = (self.desk.program_id.clone(), self.desk.node("T1").to_owned());
+        let (program, allocation) = (self.desk.program_id.clone(), self.desk.node("T1"));
         self.run(format!(
             "INSERT INTO tasks (program_id, task_id, allocation_id, code, title, activity, depth_cm, planned_area_m2,
                     team_type, first_day, last_day, operator_id, instructions, state, order_reference, created_at,
