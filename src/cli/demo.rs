@@ -1,9 +1,11 @@
 //! `safelane demo`: serves, and plays the example program through the public API as any client would, while
-//! a budget stream shows what each step did. Ids are derived from names, so playing it again on the same
+//! a budget stream shows what each step did; then it records teams and land and shows the land ledger. Ids are derived from names, so playing it again on the same
 //! data changes nothing: every step is answered as it was the first time.
 
+mod land;
 mod play;
 mod steps;
+mod teams;
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -25,6 +27,7 @@ use crate::server::Server;
 use crate::store::migrate;
 use crate::telemetry;
 
+use land::Surveyor;
 use play::{Player, program_id};
 
 /// Arguments of `safelane demo`.
@@ -122,6 +125,8 @@ async fn play_and_watch(address: SocketAddr, out: &mut (dyn Write + Send)) -> Re
             say(out, &format!("\n> {refusal}"))?;
         }
     }
+    say(out, &teams::record_teams(connection.clone()).await?)?;
+    Surveyor::new(connection).play(out).await?;
     let (authorized, revision) = player.authorized().await?;
     say(out, &format!("\nAuthorized: {authorized} at revision {revision}."))?;
     say(out, &format!("Resume token of the stream: {}", watch.token))

@@ -60,6 +60,8 @@ impl Player {
         self.organization("office", pb::OrganizationKind::Office, "US-PM-WRA", "Weapons Removal Office")
             .await?;
         self.organization("operator", pb::OrganizationKind::Operator, "OP-1", "Clearance operator").await?;
+        self.organization("operator 2", pb::OrganizationKind::Operator, "OP-2", "Survey operator").await?;
+        self.authority().await?;
         let program = pb::Program {
             program_id: program_id(),
             code: "US-HD-1998".to_owned(),
@@ -86,6 +88,21 @@ impl Player {
         for tree_node in NODES {
             self.allocation(tree_node).await?;
         }
+        Ok(())
+    }
+
+    /// The authority that keeps the land of the example.
+    async fn authority(&mut self) -> Result<(), StartError> {
+        let organization = pb::Organization {
+            organization_id: id("authority").to_string(),
+            kind: pb::OrganizationKind::Authority.into(),
+            code: "ZW-NMAA".to_owned(),
+            name: "Mine action authority".to_owned(),
+            country_code: "ZW".to_owned(),
+            ..Default::default()
+        };
+        let request = pb::CreateOrganizationRequest { organization: Some(organization) };
+        self.organizations.create_organization(request).await.map_err(refused)?;
         Ok(())
     }
 
