@@ -63,13 +63,16 @@ impl Surveyor {
     /// One place through the years.
     async fn record(&mut self, place: &Place) -> Result<(), StartError> {
         let [Some(found), second, third] = place.areas else { return Err(broken(&place.name)) };
-        let mut known_at = self.identify(place, found).await?;
+        let (mut known_at, mut known) = (self.identify(place, found).await?, found);
         for (year, area) in [(2016, second), (2017, third)] {
             known_at = match area {
+                // What was measured as before, or closed before, is not booked again.
+                Some(area) if area == known => known_at,
+                None if known == 0 => known_at,
                 Some(area) => self.remeasure(place, area, year, known_at).await?,
-                None if year == 2016 => self.close(place, year, known_at).await?,
-                None => known_at,
+                None => self.close(place, year, known_at).await?,
             };
+            known = area.unwrap_or(0);
         }
         for (_, parts) in SPLITS.iter().filter(|(code, _)| *code == place.code) {
             self.split(place, parts, known_at).await?;
