@@ -25,7 +25,16 @@ pub(super) fn rows(rows: &[pb::BudgetReportRow], labels: &[String], exponent: u8
 pub(super) fn land(rows: &[(String, pb::LandSums)]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["Years", "Opening", "Identified", "Remeasured", "Cancelled", "Reduced", "Cleared", "Closing"]);
+    table.set_header([
+        "Years",
+        "Opening",
+        "Identified",
+        "Remeasured",
+        "Cancelled",
+        "Reduced",
+        "Cleared",
+        "Closing",
+    ]);
     for (name, sums) in rows {
         let mut cells = vec![name.clone()];
         let columns = [

@@ -13,4 +13,5 @@ mod tasks;
 mod team_feed;
 mod team_feed_model;
 mod team_feed_parts;
+mod team_feed_story;
 mod teams;

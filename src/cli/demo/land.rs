@@ -19,7 +19,10 @@ const YEARS: [i32; 3] = [2014, 2016, 2017];
 /// The splits of 2017: the site, and code, name and area of its parts.
 const SPLITS: [(&str, [(&str, &str, i64); 2]); 2] = [
     ("ZW-01", [("ZW-01A", "Musengezi-Mazowe", 11_784_543), ("ZW-01B", "Mazowe-Rwenya", 11_802_059)]),
-    ("ZW-02", [("ZW-02A", "Mwenezi-Sango Sector 3", 16_508_588), ("ZW-02B", "Mwenezi-Sango Sector 4", 7_196_038)]),
+    (
+        "ZW-02",
+        [("ZW-02A", "Mwenezi-Sango Sector 3", 16_508_588), ("ZW-02B", "Mwenezi-Sango Sector 4", 7_196_038)],
+    ),
 ];
 
 /// A place of the source: its code, its name, and its area at the end of each year; none when it is not listed.
@@ -176,7 +179,8 @@ impl Surveyor {
 
 /// The rows of the source, with codes by their order.
 fn places() -> Result<Vec<Place>, StartError> {
-    let rows = AREAS.lines().filter(|line| !line.starts_with(['#', '\u{feff}']) && !line.starts_with("TOTAL"));
+    let rows =
+        AREAS.lines().filter(|line| !line.starts_with(['#', '\u{feff}']) && !line.starts_with("TOTAL"));
     rows.skip(1).zip(1..).map(|(line, number)| place(line, number)).collect()
 }
 
