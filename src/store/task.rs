@@ -14,6 +14,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::safety_stop::StopTarget;
 use crate::domain::task::{QualityControl, Task, TaskPlan, TaskState};
 use crate::domain::team::TeamType;
+use crate::domain::text::CountryCode;
 use crate::error::Error;
 use crate::store::task::row::{TaskRow, select_tasks};
 use crate::store::{broken_constraint, expect_rows, failed};
@@ -66,12 +67,12 @@ pub async fn insert_task(conn: &mut PgConnection, new: &Task) -> Result<(), Erro
     .bind(new.plan.depth_cm)
     .bind(new.plan.planned_area_m2)
     .bind(new.plan.team_type.map(TeamType::word))
-    .bind(new.plan.first_day.map(|day| day.to_sqlx()))
-    .bind(new.plan.last_day.map(|day| day.to_sqlx()))
+    .bind(new.plan.first_day.map(jiff_sqlx::ToSqlx::to_sqlx))
+    .bind(new.plan.last_day.map(jiff_sqlx::ToSqlx::to_sqlx))
     .bind(new.plan.operator.map(OrganizationId::uuid))
     .bind(new.plan.instructions.as_str())
     .bind(new.authority.map(OrganizationId::uuid))
-    .bind(new.country.as_ref().map(|country| country.as_str()))
+    .bind(new.country.as_ref().map(CountryCode::as_str))
     .execute(&mut *conn)
     .await;
     done.map_err(|error| refused(&error, new).unwrap_or_else(|| failed(error)))?;
@@ -101,12 +102,12 @@ pub async fn update_plan(conn: &mut PgConnection, task: &Task) -> Result<(), Err
     .bind(depth_cm)
     .bind(planned_area_m2)
     .bind(task.plan.team_type.map(TeamType::word))
-    .bind(task.plan.first_day.map(|day| day.to_sqlx()))
-    .bind(task.plan.last_day.map(|day| day.to_sqlx()))
+    .bind(task.plan.first_day.map(jiff_sqlx::ToSqlx::to_sqlx))
+    .bind(task.plan.last_day.map(jiff_sqlx::ToSqlx::to_sqlx))
     .bind(task.plan.operator.map(OrganizationId::uuid))
     .bind(task.plan.instructions.as_str())
     .bind(task.authority.map(OrganizationId::uuid))
-    .bind(task.country.as_ref().map(|country| country.as_str()))
+    .bind(task.country.as_ref().map(CountryCode::as_str))
     .execute(&mut *conn)
     .await;
     let done = done.map_err(|error| refused(&error, task).unwrap_or_else(|| failed(error)))?;
@@ -173,13 +174,13 @@ pub async fn update_progress(conn: &mut PgConnection, task: &Task) -> Result<(),
     .bind(cover.map(|cover| cover.ambulance.uuid()))
     .bind(cover.map(|cover| cover.hospital.as_str()))
     .bind(cover.map(|cover| cover.evacuation_minutes))
-    .bind(cover.and_then(|cover| cover.drill_on).map(|day| day.to_sqlx()))
+    .bind(cover.and_then(|cover| cover.drill_on).map(jiff_sqlx::ToSqlx::to_sqlx))
     .bind(task.suspension.map(|(cause, _)| cause.word()))
     .bind(task.suspension.map(|(_, resumes_to)| resumes_to.word()))
     .bind(completion.map(|completion| completion.completed_on.to_sqlx()))
     .bind(completion.map(|completion| completion.reference.as_str()))
     .bind(completion.map(|completion| completion.not_done.as_str()))
-    .bind(task.handed_over_on.map(|day| day.to_sqlx()))
+    .bind(task.handed_over_on.map(jiff_sqlx::ToSqlx::to_sqlx))
     .execute(conn)
     .await
     .map_err(failed)?;

@@ -64,10 +64,8 @@ impl App {
         let operator = task.plan.operator.filter(|_| task.is_issued());
         let of_operator = operator.is_some_and(|operator| is_of(caller, operator));
         match doer(action) {
-            Doer::Office => self.expect_task_office(caller, task).await,
-            Doer::Either if of_operator => Ok(()),
-            Doer::Either => self.expect_task_office(caller, task).await,
-            Doer::Operator if of_operator => Ok(()),
+            Doer::Either | Doer::Operator if of_operator => Ok(()),
+            Doer::Office | Doer::Either => self.expect_task_office(caller, task).await,
             Doer::Operator => {
                 self.expect_task_seen(caller, task).await?;
                 if caller.role() == Role::Admin { Ok(()) } else { Err(Error::Forbidden) }

@@ -246,3 +246,108 @@ pub fn with_period<'a>(
     let period = periods.iter().find(|period| period.id == allocation.period)?;
     Some((allocation, period.state))
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::task::tests::task;
+
+    fn every_edit() -> [PlanEdit; 12] {
+        [
+            PlanEdit::Allocation(Some(AllocationId::new(Uuid::from_u128(3)))),
+            PlanEdit::Code(Code::parse("T-9").unwrap()),
+            PlanEdit::Title(Title::parse("Another").unwrap()),
+            PlanEdit::Sites(vec![SiteId::new(Uuid::from_u128(4))]),
+            PlanEdit::Activity(Some(ActivityType::Bac)),
+            PlanEdit::Depth(20),
+            PlanEdit::PlannedArea(500),
+            PlanEdit::TeamType(Some(TeamType::Bac)),
+            PlanEdit::FirstDay(Some(date(2024, 2, 29))),
+            PlanEdit::LastDay(Some(date(2024, 3, 1))),
+            PlanEdit::Operator(Some(OrganizationId::new(Uuid::from_u128(5)))),
+            PlanEdit::Instructions(Instructions::parse("Mark the lanes.").unwrap()),
+        ]
+    }
+
+    fn place(site: u128, authority: u128, status: SiteStatus) -> SitePlace {
+        SitePlace {
+            site: SiteId::new(Uuid::from_u128(site)),
+            authority: OrganizationId::new(Uuid::from_u128(authority)),
+            country: CountryCode::parse("ZW").unwrap(),
+            status,
+            time_zone: "Africa/Harare".to_owned(),
+        }
+    }
+
+    #[test]
+    fn every_field_changes_before_the_order_five_after_it_and_none_when_the_work_is_done() {
+        for state in TaskState::ALL.iter().copied() {
+            let mut task = task();
+            task.state = state;
+            let allowed =
+                every_edit().iter().filter(|edit| edited(&task, &[(*edit).clone()]).is_ok()).count();
+            let expected = match state {
+                TaskState::Draft | TaskState::Planned => 12,
+                TaskState::Issued
+                | TaskState::Accepted
+                | TaskState::Mobilised
+                | TaskState::Active
+                | TaskState::Suspended => 5,
+                _ => 0,
+            };
+            assert_eq!(allowed, expected, "{state}");
+        }
+    }
+
+    #[test]
+    fn one_refused_edit_refuses_all() {
+        let mut task = task();
+        task.state = TaskState::Active;
+        let refused = edited(&task, &every_edit());
+        assert!(matches!(refused, Err(Refusal::WrongState { action: "change its allocation", .. })));
+    }
+
+    #[test]
+    fn a_site_may_be_suspended_but_not_released() {
+        let lacking = |status| missing_places(&[place(1, 2, status)]).len();
+        let lacks = SiteStatus::ALL.iter().map(|status| lacking(*status)).collect::<Vec<_>>();
+        assert_eq!(lacks, [0, 0, 1, 1]);
+        assert_eq!(missing_places(&[]).len(), 1);
+    }
+
+    #[test]
+    fn sites_are_of_one_authority() {
+        let (one, other) = (place(1, 2, SiteStatus::Open), place(3, 4, SiteStatus::Open));
+        assert_eq!(one_authority(&[]), Ok(None));
+        assert_eq!(one_authority(std::slice::from_ref(&one)), Ok(Some((one.authority, one.country))));
+        let refused = one_authority(&[one.clone(), other.clone()]);
+        assert!(matches!(refused, Err(Refusal::BelongsElsewhere { id, .. }) if id == other.site.uuid()));
+    }
+
+    proptest! {
+        /// Each field that is given takes its own complaint away and adds none, whatever the others are; only a method
+        /// that clears asks for two more.
+        #[test]
+        fn what_is_given_is_not_missing(given in proptest::collection::vec(any::<bool>(), 12)) {
+            let edits: Vec<PlanEdit> =
+                every_edit().into_iter().zip(given).filter(|(_, given)| *given).map(|(edit, _)| edit).collect();
+            let plan = edited(&task(), &edits).unwrap();
+            let told = missing(&plan, None, &[]).join("; ");
+            for (field, lacks) in [
+                ("activity is", plan.activity.is_none()),
+                ("operator_id is", plan.operator.is_none()),
+                ("first_day is", plan.first_day.is_none()),
+                ("last_day is", plan.last_day.is_none()),
+                ("allocation_id is", plan.allocation.is_none()),
+                ("depth_cm is", plan.activity.is_some() && plan.depth_cm == 0),
+                ("planned_area_m2 is", plan.activity.is_some() && plan.planned_area_m2 == 0),
+            ] {
+                prop_assert_eq!(told.contains(field), lacks, "{}: {}", field, told);
+            }
+        }
+    }
+}

@@ -120,14 +120,14 @@ mod tests {
         }
     }
 
-    const fn vehicle(kind: AssetKind, state: AssetState, valid_until: Option<Date>) -> Option<Vehicle> {
-        Some(Vehicle { kind, state, valid_until })
+    const fn vehicle(kind: AssetKind, state: AssetState, valid_until: Option<Date>) -> Vehicle {
+        Vehicle { kind, state, valid_until }
     }
 
     #[test]
     fn cover_holds_on_the_last_valid_day_and_the_day_of_the_drill() {
         let ambulance = vehicle(AssetKind::Ambulance, AssetState::InUse, Some(TODAY));
-        assert_eq!(missing_cover(&cover(Some(TODAY)), true, ambulance, TODAY), Vec::<String>::new());
+        assert_eq!(missing_cover(&cover(Some(TODAY)), true, Some(ambulance), TODAY), Vec::<String>::new());
     }
 
     #[test]
@@ -139,7 +139,7 @@ mod tests {
             (vehicle(AssetKind::Ambulance, AssetState::Withdrawn, None), "is WITHDRAWN"),
             (vehicle(AssetKind::Ambulance, AssetState::InUse, Some(date(2024, 2, 28))), "until 2024-02-28"),
         ] {
-            let missing = missing_cover(&cover(tomorrow), true, unfit, TODAY);
+            let missing = missing_cover(&cover(tomorrow), true, Some(unfit), TODAY);
             assert!(missing[0].contains(word) && missing[1].contains("is after"), "{missing:?}");
         }
     }

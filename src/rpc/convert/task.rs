@@ -6,7 +6,7 @@ use crate::domain::task::plan::{AREA_M2_MAX, DEPTH_CM_MAX, PlanEdit, SITES_MAX};
 use crate::domain::task::{Completion, Instructions, QualityControl, Task, TaskPlan, TaskState};
 use crate::domain::text::{Code, Note, Reference, Source, Title};
 use crate::rpc::convert::assignment::medical_cover;
-use crate::rpc::convert::words::WireWord as _;
+use crate::rpc::convert::words::WireWord;
 use crate::rpc::convert::{UNSET, date, timestamp};
 use crate::rpc::pb;
 use crate::rpc::read::Reader;
@@ -81,8 +81,8 @@ fn read_edit(reader: &mut Reader, sent: &pb::Task, path: &str) -> Option<PlanEdi
             reader.within(&field, sent.planned_area_m2, 0, AREA_M2_MAX).map(PlanEdit::PlannedArea)
         }
         "team_type" => reader.optional_word(&field, sent.team_type).map(PlanEdit::TeamType),
-        "first_day" => read_optional_date(reader, &field, sent.first_day).map(PlanEdit::FirstDay),
-        "last_day" => read_optional_date(reader, &field, sent.last_day).map(PlanEdit::LastDay),
+        "first_day" => reader.optional_date(&field, sent.first_day).map(PlanEdit::FirstDay),
+        "last_day" => reader.optional_date(&field, sent.last_day).map(PlanEdit::LastDay),
         "operator_id" => {
             let id = reader.optional_id(&field, &sent.operator_id, OrganizationId::new);
             id.map(PlanEdit::Operator)
@@ -94,17 +94,6 @@ fn read_edit(reader: &mut Reader, sent: &pb::Task, path: &str) -> Option<PlanEdi
             reader.bad("update_mask", format!("{path} is not a field of the plan"));
             None
         }
-    }
-}
-
-fn read_optional_date(
-    reader: &mut Reader,
-    field: &str,
-    sent: Option<pb::Date>,
-) -> Option<Option<jiff::civil::Date>> {
-    match sent {
-        None => Some(None),
-        some => reader.date(field, some).map(Some),
     }
 }
 
@@ -135,7 +124,7 @@ pub fn read_medical_cover(reader: &mut Reader, at: &str, sent: &pb::MedicalCover
     let hospital = reader.parse(&field("hospital"), Title::parse(&sent.hospital));
     let minutes =
         reader.within(&field("evacuation_minutes"), sent.evacuation_minutes, 1, EVACUATION_MINUTES_MAX);
-    let drill_on = read_optional_date(reader, &field("drill_on"), sent.drill_on);
+    let drill_on = reader.optional_date(&field("drill_on"), sent.drill_on);
     Some(MedicalCover {
         paramedic: paramedic?,
         ambulance: ambulance?,
@@ -179,10 +168,10 @@ pub fn task(of: &Task) -> pb::Task {
         code: plan.code.to_string(),
         title: plan.title.as_str().to_owned(),
         site_ids: plan.sites.iter().map(ToString::to_string).collect(),
-        activity: plan.activity.map(|activity| activity.wire()).unwrap_or_default(),
+        activity: plan.activity.map(WireWord::wire).unwrap_or_default(),
         depth_cm: plan.depth_cm,
         planned_area_m2: plan.planned_area_m2,
-        team_type: plan.team_type.map(|kind| kind.wire()).unwrap_or_default(),
+        team_type: plan.team_type.map(WireWord::wire).unwrap_or_default(),
         first_day: plan.first_day.map(date),
         last_day: plan.last_day.map(date),
         operator_id: plan.operator.map(|id| id.to_string()).unwrap_or_default(),
