@@ -94,3 +94,12 @@ UNION ALL
 SELECT 'released_sites_have_no_land', s.authority_id, s.site_id, format('%s with %s m2', s.status, s.area_m2)
   FROM sites s
  WHERE ($1::uuid IS NULL OR s.authority_id = $1) AND s.status IN ('CLOSED', 'HANDED_OVER') AND s.area_m2 <> 0
+UNION ALL
+SELECT 'no_work_under_a_safety_stop', t.program_id, t.task_id,
+       format('%s under safety stop %s', t.state, k.safety_stop_id)
+  FROM tasks t JOIN safety_stops k
+    ON k.lifted_at IS NULL
+   AND CASE k.target WHEN 'TASK' THEN k.target_id = t.task_id
+                     WHEN 'OPERATOR' THEN k.target_id = t.operator_id
+                     ELSE EXISTS (SELECT FROM task_sites s WHERE s.task_id = t.task_id AND s.site_id = k.target_id) END
+ WHERE ($1::uuid IS NULL OR t.program_id = $1) AND t.state IN ('MOBILISED', 'ACTIVE')
