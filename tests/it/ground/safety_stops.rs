@@ -175,6 +175,8 @@ async fn an_operator_that_gets_an_order_under_a_stop_is_told_of_it_before_the_or
         for journal in [&works.desk.program_id, &works.desk.operator_id] {
             assert_eq!(last_change(world, journal).await, ["stop", "task"]);
         }
+        // Whoever was told hears of the end, even when nothing of it is concerned any more.
+        works.step(&issued, "Cancel").await.unwrap();
         works.lift(&stopped).await.unwrap();
         for journal in [&works.desk.program_id, &works.desk.operator_id, &works.authority_id] {
             assert_eq!(last_change(world, journal).await, ["stop"]);
