@@ -421,6 +421,10 @@ CREATE TABLE assignments (
 -- For the check of an assignment. It asks for what is still to come, so its indexes end with the last day: however
 -- much a team has behind it, only what lies ahead is read.
 CREATE INDEX assignments_team_id_idx ON assignments (team_id, last_day) WHERE state <> 'CANCELLED';
+-- For a team's feed: what it has to do, however much it did.
+CREATE INDEX assignments_standing_idx ON assignments (team_id) WHERE state = 'STANDING';
+-- For lists.
+CREATE INDEX assignments_team_id_first_day_idx ON assignments (team_id, first_day, assignment_id);
 CREATE INDEX assignments_task_id_idx ON assignments (task_id, first_day);
 CREATE INDEX assignments_organization_id_idx ON assignments (organization_id, first_day, assignment_id);
 CREATE INDEX assignments_ambulance_id_idx ON assignments (ambulance_id, last_day) WHERE state <> 'CANCELLED';

@@ -88,9 +88,9 @@ impl Changing for AssignTeam {
     async fn apply(&self, ground: &mut Ground<'_>) -> Result<(), Error> {
         let team = known_team(ground.conn, self.proposal.team).await?;
         let operator = team.organization;
-        let loaded = load(ground.conn, team, &self.proposal).await?;
+        let loaded = load(ground.conn, team, &self.proposal, None).await?;
         expect_recent(&loaded.work, &self.proposal.asked, ground.now)?;
-        let findings = loaded.findings(&self.proposal.asked, self.policy)?;
+        let findings = loaded.findings(&self.proposal.asked, ground.now, self.policy)?;
         let overridden = self.overriding(ground.caller, findings)?;
         let mut assignment = self.assignment(&loaded, overridden)?;
         assignment.created_at = ground.now;
@@ -224,7 +224,7 @@ impl App {
     /// Sends a team to a task.
     ///
     /// # Errors
-    /// Refuses with every finding; `Forbidden` for an override by anyone but a coordinator who is a party.
+    /// Refuses with every finding; `NotFound` for a team or a task that is not there for the caller; `Forbidden` for an override by anyone but a coordinator who is a party.
     pub async fn assign_team(
         &self,
         caller: &Caller,
@@ -233,6 +233,7 @@ impl App {
     ) -> Result<Changed, Error> {
         let team = self.get_team(caller, new.proposal.team, 0).await?;
         let (operator, task) = (team.organization, new.proposal.task);
+        self.get_task(caller, task, 0).await?;
         may_assign(caller, operator, self.office_of(task).await?)?;
         if new.override_reason.is_some() && caller.role() != Role::Coordinator {
             return Err(Error::Forbidden);

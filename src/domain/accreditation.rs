@@ -18,7 +18,7 @@ use crate::domain::words::words;
 
 pub use stand_down::{STAND_DOWN_DAYS_DEFAULT, stood_down};
 pub use states::{AccreditationChange, Objection};
-pub use validity::valid_days;
+pub use validity::{counts_for, valid_days};
 
 words! {
     /// What is recognised.

@@ -32,7 +32,7 @@ words! {
     AssignmentState {
         /// Is planned or going on.
         Standing = "STANDING",
-        /// Ended on its last day or before.
+        /// Was ended, with a last day that had passed.
         Ended = "ENDED",
         /// Was ended before its first day.
         Cancelled = "CANCELLED",

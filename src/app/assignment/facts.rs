@@ -2,25 +2,27 @@
 
 use std::collections::HashMap;
 
-use jiff::civil::Date;
+use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::app::assignment::Proposal;
-use crate::domain::accreditation::{Accreditation, valid_days};
+use crate::app::assignment::{Proposal, today_at};
+use crate::domain::accreditation::{Accreditation, counts_for, valid_days};
 use crate::domain::assignment::Finding;
 use crate::domain::assignment::facts::{
     Ambulance, Asked, Crew, CrewMember, Facts, Gear, GearItem, Operator, Work,
 };
 use crate::domain::assignment::gate::findings;
 use crate::domain::days::DaySet;
-use crate::domain::ids::{OrganizationId, TaskId, TeamId};
+use crate::domain::ids::{AssignmentId, OrganizationId, TaskId, TeamId};
 use crate::domain::kind::Kind;
 use crate::domain::policy::Policy;
 use crate::domain::team::{AssetKind, Team};
 use crate::error::{Error, Violations};
 use crate::store::Connection;
 use crate::store::accreditation::list_for;
-use crate::store::assignment::facts::{find_paramedic, find_work, list_covered, list_gear};
+use crate::store::assignment::facts::{
+    Window, find_paramedic, find_work, list_covered, list_elsewhere, list_gear,
+};
 use crate::store::assignment::people::{list_busy_teams, list_crews};
 
 /// Everything about one proposal.
@@ -33,9 +35,15 @@ pub(super) struct Loaded {
 
 impl Loaded {
     /// What stands in the way.
-    pub(super) fn findings(&self, asked: &Asked, policy: Policy) -> Result<Vec<Finding>, Error> {
+    pub(super) fn findings(
+        &self,
+        asked: &Asked,
+        now: Timestamp,
+        policy: Policy,
+    ) -> Result<Vec<Finding>, Error> {
         let Self { work, operator, crew, gear } = self;
-        findings(Facts { work, operator, crew, gear: Some(gear) }, asked, policy).map_err(Error::bug)
+        let facts = Facts { work, operator, crew, gear: Some(gear) };
+        findings(facts, asked, today_at(work, now), policy).map_err(Error::bug)
     }
 }
 
@@ -48,13 +56,23 @@ pub(super) async fn named_work(
     find_work(conn, task, operator).await?.ok_or_else(|| Error::not_found(Kind::Task, task))
 }
 
-/// Loads everything about a proposal.
-pub(super) async fn load(conn: &mut Connection, team: Team, proposal: &Proposal) -> Result<Loaded, Error> {
+/// The bookings that would be in the way of what is asked. `except` is an assignment that is not in its own way.
+pub(super) const fn window(task: TaskId, asked: &Asked, except: Option<AssignmentId>) -> Window {
+    Window { first: asked.first_day, last: asked.last_day, task, except }
+}
+
+/// Loads everything about a proposal, apart from the bookings of one assignment.
+pub(super) async fn load(
+    conn: &mut Connection,
+    team: Team,
+    proposal: &Proposal,
+    except: Option<AssignmentId>,
+) -> Result<Loaded, Error> {
     let id = team.organization;
     let (work, licensed) = named_work(conn, proposal.task, id).await?;
-    let days = (proposal.asked.first_day, proposal.asked.last_day);
-    let gear = load_gear(conn, &team, proposal).await?;
-    let (accredited, crews) = load_crews(conn, id, vec![team], &work, days).await?;
+    let window = window(proposal.task, &proposal.asked, except);
+    let gear = load_gear(conn, &team, proposal, window).await?;
+    let (accredited, crews) = load_crews(conn, id, vec![team], &work, window).await?;
     let crew = crews.into_iter().next().ok_or_else(|| Error::bug("a team without its crew"))?;
     Ok(Loaded { work, operator: Operator { id, accredited, licensed }, crew, gear })
 }
@@ -65,11 +83,11 @@ pub(super) async fn load_crews(
     operator: OrganizationId,
     teams: Vec<Team>,
     work: &Work,
-    days: (Date, Date),
+    window: Window,
 ) -> Result<(DaySet, Vec<Crew>), Error> {
     let ids: Vec<TeamId> = teams.iter().map(|team| team.id).collect();
-    let mut busy = list_busy_teams(conn, &ids, days).await?;
-    let members = list_crews(conn, &ids, days).await?;
+    let mut busy = list_busy_teams(conn, &ids, window).await?;
+    let members = list_crews(conn, &ids, window).await?;
     let mut held: HashMap<Uuid, Vec<Accreditation>> = HashMap::new();
     if let Some(activity) = work.activity {
         let people = members.iter().map(|(_, member)| member.person.uuid());
@@ -78,7 +96,9 @@ pub(super) async fn load_crews(
         subjects.sort_unstable();
         subjects.dedup();
         for accreditation in list_for(&mut *conn, &subjects, Some(activity)).await? {
-            held.entry(accreditation.subject).or_default().push(accreditation);
+            if counts_for(work.authority, &accreditation) {
+                held.entry(accreditation.subject).or_default().push(accreditation);
+            }
         }
     }
     let of = |subject: Uuid| held.get(&subject).map(|held| valid_days(held)).unwrap_or_default();
@@ -97,39 +117,45 @@ pub(super) async fn load_crews(
 }
 
 /// Equipment and medical cover. What is not of the operator is not known.
-async fn load_gear(conn: &mut Connection, team: &Team, proposal: &Proposal) -> Result<Gear, Error> {
+async fn load_gear(
+    conn: &mut Connection,
+    team: &Team,
+    proposal: &Proposal,
+    window: Window,
+) -> Result<Gear, Error> {
     let (operator, cover) = (team.organization, &proposal.asked.cover);
-    let days = proposal.asked.days().map_err(Error::bug)?;
-    let bounds = (proposal.asked.first_day, proposal.asked.last_day);
     let mut gear = Gear::default();
     let mut ids = proposal.assets.clone();
     ids.extend(cover.ambulance);
     if !ids.is_empty() {
-        let items = list_gear(conn, operator, &ids, bounds).await?;
+        let items = list_gear(conn, operator, &ids, window).await?;
         if let Some(unknown) = ids.iter().find(|id| items.iter().all(|item| item.id != **id)) {
             return Err(Error::not_found(Kind::Asset, unknown));
         }
-        let (taken, others): (Vec<_>, Vec<_>) =
-            items.into_iter().partition(|item| proposal.assets.contains(&item.id));
-        expect_no_ambulance(proposal, &taken)?;
-        gear.assets = taken;
-        for asset in others {
-            let covers = list_covered(conn, asset.id, bounds).await?;
+        let ambulance = items.iter().find(|item| Some(item.id) == cover.ambulance).cloned();
+        gear.assets = items.into_iter().filter(|item| proposal.assets.contains(&item.id)).collect();
+        expect_no_ambulance(proposal, &gear.assets)?;
+        if let Some(asset) = ambulance {
+            let covers = list_covered(conn, asset.id, window).await?;
             gear.ambulance = Some(Ambulance { asset, covers });
         }
     }
     if let Some(person) = cover.paramedic {
-        let found = find_paramedic(conn, (operator, team.id, person), days).await?;
-        gear.paramedic = Some(found.ok_or_else(|| Error::not_found(Kind::Person, person))?);
+        let found = find_paramedic(conn, (operator, team.id, person), window).await?;
+        let mut paramedic = found.ok_or_else(|| Error::not_found(Kind::Person, person))?;
+        paramedic.elsewhere = list_elsewhere(conn, person, cover.ambulance, window).await?;
+        gear.paramedic = Some(paramedic);
     }
     Ok(gear)
 }
 
-/// What a team takes along is its own for these days, and an ambulance is there for all that it covers.
+/// What a team takes along is its own for these days, and an ambulance is there for all that it covers. So is a vehicle
+/// that is named as one.
 fn expect_no_ambulance(proposal: &Proposal, taken: &[GearItem]) -> Result<(), Error> {
-    let ambulance = taken.iter().find(|item| item.kind == AssetKind::Ambulance);
+    let named = proposal.asked.cover.ambulance;
+    let ambulance = taken.iter().find(|item| item.kind == AssetKind::Ambulance || Some(item.id) == named);
     let Some(item) = ambulance else { return Ok(()) };
     let index = proposal.assets.iter().position(|id| *id == item.id).unwrap_or_default();
-    let rule = format!("{} is an ambulance; name it in medical_cover.ambulance_id instead", item.code);
+    let rule = format!("{} is an ambulance; name it in medical_cover.ambulance_id only", item.code);
     Err(Violations::one(format!("assignment.asset_ids[{index}]"), rule))
 }

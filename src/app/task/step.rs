@@ -10,7 +10,7 @@ use crate::app::safety_stop::tell_of_stops;
 use crate::app::task::plan::{expect_ready, missing_for_order};
 use crate::app::task::{known_task, record};
 use crate::app::team::expect_revision;
-use crate::domain::accreditation::valid_days;
+use crate::domain::accreditation::{counts_for, valid_days};
 use crate::domain::assignment::MedicalCover;
 use crate::domain::caller::Caller;
 use crate::domain::days::{Days, today_in};
@@ -183,13 +183,14 @@ fn told(field: &str, checked: Result<(), String>) -> Result<(), Error> {
     checked.map_err(|rule| Violations::one(field, rule))
 }
 
-/// The operator's accreditation on the first day, if it lacks one.
+/// The operator's accreditation by the authority of the sites on the first day, if it lacks one.
 async fn missing_accreditation(conn: &mut Connection, task: &Task) -> Result<Option<String>, Error> {
     let plan = &task.plan;
     let (Some(operator), Some(activity), Some(day)) = (plan.operator, plan.activity, plan.first_day) else {
         return Ok(None);
     };
-    let held = list_for(conn, &[operator.uuid()], Some(activity)).await?;
+    let mut held = list_for(conn, &[operator.uuid()], Some(activity)).await?;
+    held.retain(|of| counts_for(task.authority, of));
     if valid_days(&held).first_missing(Days::new(day, Some(day)).map_err(Error::bug)?).is_none() {
         return Ok(None);
     }

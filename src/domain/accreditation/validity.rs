@@ -4,6 +4,7 @@ use jiff::civil::Date;
 
 use crate::domain::accreditation::{Accreditation, AccreditationState};
 use crate::domain::days::{DaySet, Days};
+use crate::domain::ids::OrganizationId;
 
 /// The days on which at least one of these accreditations holds: their validity without suspensions, cut at the day
 /// of withdrawal. An application holds on none. The caller chooses accreditations of one subject and activity.
@@ -11,6 +12,12 @@ use crate::domain::days::{DaySet, Days};
 pub fn valid_days(all: &[Accreditation]) -> DaySet {
     let each: Vec<DaySet> = all.iter().map(Accreditation::valid_days).collect();
     DaySet::of(each.iter().flat_map(DaySet::intervals).copied())
+}
+
+/// Whether an accreditation counts where an authority decides: only its own do. Where there is none yet, all do.
+#[must_use]
+pub fn counts_for(authority: Option<OrganizationId>, accreditation: &Accreditation) -> bool {
+    authority.is_none_or(|authority| accreditation.authority == authority)
 }
 
 impl Accreditation {

@@ -18,9 +18,10 @@ pub enum CannotEnd {
 
 /// The assignment with another last day. `today` is the day at the task's sites.
 ///
-/// - A day before the first one cancels it, as long as it has not begun: nobody worked.
-/// - A day until today ends it: the days after it were not worked.
-/// - A day that is still to come leaves it standing until then.
+/// - A day before the first one cancels it, as long as it has not begun: nobody worked. It begins with its first day.
+/// - A day before today ends it: the days after it were not worked.
+/// - Today, or a day that is still to come, leaves it standing: the team is still out there, and must go on to hear of
+///   safety stops.
 ///
 /// # Errors
 /// Refuses what does not stand, a later last day than now, and to cancel what has begun.
@@ -46,7 +47,7 @@ pub fn end(
             format!("{last_day} is after the last day {planned}; make another assignment for more days");
         return Err(CannotEnd::Day(rule));
     }
-    if last_day < first_day && first_day < today {
+    if last_day < first_day && first_day <= today {
         let rule = format!(
             "{last_day} would cancel the assignment, which began on {first_day}; end it on that day or later"
         );
@@ -59,7 +60,7 @@ pub fn end(
         ended.assets.clear();
         return Ok(ended);
     }
-    ended.state = if last_day <= today { AssignmentState::Ended } else { AssignmentState::Standing };
+    ended.state = if last_day < today { AssignmentState::Ended } else { AssignmentState::Standing };
     ended.last_day = last_day;
     ended.people.retain(|person| person.first_day <= last_day);
     for person in &mut ended.people {
@@ -120,8 +121,8 @@ mod tests {
     }
 
     #[test]
-    fn a_last_day_until_today_ends_it_and_cuts_everyone_s_days() {
-        let ended = ended(20, 20).unwrap();
+    fn a_last_day_before_today_ends_it_and_cuts_everyone_s_days() {
+        let ended = ended(20, 21).unwrap();
         assert_eq!((ended.state, ended.last_day), (AssignmentState::Ended, date(2024, 2, 20)));
         let days: Vec<_> = ended.people.iter().map(|person| (person.first_day, person.last_day)).collect();
         assert_eq!(days, [(date(2024, 2, 10), date(2024, 2, 20)), (date(2024, 2, 10), date(2024, 2, 15))]);
@@ -129,14 +130,17 @@ mod tests {
     }
 
     #[test]
-    fn a_last_day_to_come_leaves_it_standing_until_then() {
-        let ended = ended(20, 19).unwrap();
-        assert_eq!((ended.state, ended.last_day), (AssignmentState::Standing, date(2024, 2, 20)));
+    fn today_or_a_day_to_come_cuts_it_and_leaves_it_standing() {
+        for today in [19, 20] {
+            let ended = ended(20, today).unwrap();
+            assert_eq!((ended.state, ended.last_day), (AssignmentState::Standing, date(2024, 2, 20)));
+            assert_eq!(ended.people.len(), 2);
+        }
     }
 
     #[test]
     fn what_has_not_begun_is_cancelled_with_all_its_days() {
-        for today in [1, 10] {
+        for today in [1, 9] {
             let ended = ended(9, today).unwrap();
             assert_eq!((ended.state, ended.last_day), (AssignmentState::Cancelled, date(2024, 2, 29)));
             assert!(ended.people.is_empty() && ended.assets.is_empty());
@@ -145,7 +149,9 @@ mod tests {
 
     #[test]
     fn what_has_begun_is_not_cancelled_and_nothing_gets_longer() {
-        assert!(matches!(ended(9, 11), Err(CannotEnd::Day(rule)) if rule.contains("2024-02-10")));
+        for today in [10, 11] {
+            assert!(matches!(ended(9, today), Err(CannotEnd::Day(rule)) if rule.contains("2024-02-10")));
+        }
         let later = end(&assignment(), date(2024, 3, 1), date(2024, 2, 20), reason());
         assert!(matches!(later, Err(CannotEnd::Day(rule)) if rule.contains("2024-02-29")));
     }

@@ -103,6 +103,8 @@ pub struct Work {
     pub state: TaskState,
     /// Who is to do it.
     pub operator: Option<OrganizationId>,
+    /// The authority of its sites. Only what this one gave counts; none while the task has no sites.
+    pub authority: Option<OrganizationId>,
     /// The method.
     pub activity: Option<ActivityType>,
     /// The type of team that is asked for; none takes any.
@@ -194,7 +196,8 @@ pub struct CrewMember {
     pub last_refresher: Option<Date>,
     /// The first assignment with another team on these days.
     pub busy: Option<Busy>,
-    /// The first other assignment on these days for which the person is the paramedic.
+    /// The first other assignment on these days for which the person is the paramedic; for a paramedic of the team only
+    /// one to another task.
     pub covers: Option<Busy>,
 }
 
@@ -246,8 +249,11 @@ pub struct Paramedic {
     pub name: Title,
     /// Days on which the person is a member with the role of paramedic.
     pub fit: DaySet,
-    /// Work in another role on the days that are asked for.
+    /// Work in another role for the same task on the days that are asked for.
     pub other_work: Vec<OtherWork>,
+    /// Assignments to other tasks on these days, in which the person is in the team or gives cover with another
+    /// ambulance.
+    pub elsewhere: Vec<Busy>,
 }
 
 /// Work of a paramedic in another role.

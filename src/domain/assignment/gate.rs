@@ -21,20 +21,28 @@ use crate::domain::ids::AssignmentId;
 use crate::domain::policy::Policy;
 
 /// Why the team of the facts should not be sent, in the order of [`FindingReason`], then by day and subject. Empty
-/// when nothing stands in the way.
+/// when nothing stands in the way. `today` is the day at the task's sites.
 ///
-/// Equipment and medical cover are looked at only when the facts hold them.
+/// That the task is another operator's stands alone: nothing else of it is any business of this one. Equipment and medical cover are looked at only when the facts hold them.
 ///
 /// # Errors
 /// Says so when the days are empty.
-pub fn findings(facts: Facts<'_>, asked: &Asked, policy: Policy) -> Result<Vec<Finding>, String> {
+pub fn findings(
+    facts: Facts<'_>,
+    asked: &Asked,
+    today: Date,
+    policy: Policy,
+) -> Result<Vec<Finding>, String> {
     let days = asked.days()?;
+    if let Some(other) = task::of_another_operator(facts) {
+        return Ok(vec![other]);
+    }
     let mut found = team::findings(facts, days);
     found.extend(task::findings(facts, days));
     found.extend(people::findings(facts, policy));
     if let Some(gear) = facts.gear {
         found.extend(equipment::findings(gear, days));
-        found.extend(cover::findings(gear, asked, days, facts.work.task, policy));
+        found.extend(cover::findings(gear, asked, (days, today), facts.work.task, policy));
     }
     found.sort_by_key(|finding| (finding.reason, finding.first_day, finding.subject));
     Ok(found)

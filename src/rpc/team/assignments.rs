@@ -47,9 +47,11 @@ pub(super) async fn check(
     let mut reader = Reader::default();
     let proposal = reader.need("assignment", sent.assignment.as_ref());
     let proposal = proposal.and_then(|sent| convert::read_proposal(&mut reader, sent));
+    let id = sent.assignment.as_ref().map_or("", |of| of.assignment_id.as_str());
+    let id = reader.optional_id("assignment.assignment_id", id, AssignmentId::new);
     let min_revision = reader.revision("min_revision", sent.min_revision);
-    let (proposal, min_revision) = reader.finish(proposal.zip(min_revision))?;
-    let checked = app.check_assignment(caller, proposal, min_revision).await?;
+    let ((id, proposal), min_revision) = reader.finish(id.zip(proposal).zip(min_revision))?;
+    let checked = app.check_assignment(caller, id, proposal, min_revision).await?;
     Ok(pb::CheckAssignmentResponse {
         findings: checked.findings.iter().map(convert::finding).collect(),
         overridable: checked.overridable,

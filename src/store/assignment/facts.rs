@@ -19,6 +19,19 @@ use crate::error::Error;
 use crate::store::failed;
 use crate::store::rows::{corrupt, word};
 
+/// Which bookings are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// The first day.
+    pub first: jiff::civil::Date,
+    /// The last day, inclusive.
+    pub last: jiff::civil::Date,
+    /// The task for which they would be in the way.
+    pub task: TaskId,
+    /// An assignment that is not in its own way.
+    pub except: Option<AssignmentId>,
+}
+
 /// Which day it is where nothing says where.
 const NO_ZONE: &str = "UTC";
 
@@ -42,26 +55,6 @@ pub async fn find_office_of_task(
     Ok(found.map(OrganizationId::new))
 }
 
-/// The operator that is to do a task. None when there is no task or no operator yet.
-///
-/// # Errors
-/// Fails when the database does.
-#[tracing::instrument(level = "debug", name = "db.assignment.find_task_operator", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "assignment.find_task_operator"))]
-pub async fn find_operator_of_task(
-    conn: impl PgExecutor<'_>,
-    task: TaskId,
-) -> Result<Option<OrganizationId>, Error> {
-    let found: Option<Option<Uuid>> = sqlx::query_scalar(
-        "-- assignment.find_task_operator
-         SELECT operator_id FROM tasks WHERE task_id = $1",
-    )
-    .bind(task.uuid())
-    .fetch_optional(conn)
-    .await
-    .map_err(failed)?;
-    Ok(found.flatten().map(OrganizationId::new))
-}
-
 #[derive(FromRow)]
 struct WorkRow {
     task_id: Uuid,
@@ -70,6 +63,7 @@ struct WorkRow {
     code: String,
     state: String,
     operator_id: Option<Uuid>,
+    authority_id: Option<Uuid>,
     activity: Option<String>,
     team_type: Option<String>,
     first_day: Option<jiff_sqlx::Date>,
@@ -86,7 +80,8 @@ struct WorkRow {
 }
 
 /// A task as far as an assignment goes, and the days on which an operator has a licence for it: none when it needs
-/// none, because none was ever given for it. `None` when there is no such task.
+/// none, because none was ever given for it. Only those of the authority of its sites count. `None` when there is no
+/// such task.
 ///
 /// # Errors
 /// Fails when the database does.
@@ -98,10 +93,12 @@ pub async fn find_work(
 ) -> Result<Option<(Work, Option<DaySet>)>, Error> {
     let row: Option<WorkRow> = sqlx::query_as(
         "-- assignment.find_work
-         SELECT t.task_id, t.program_id, p.office_id, t.code, t.state, t.operator_id, t.activity, t.team_type,
-                t.first_day, t.last_day, s.site_ids, s.site_codes, s.site_statuses, s.time_zone,
+         SELECT t.task_id, t.program_id, p.office_id, t.code, t.state, t.operator_id, t.authority_id, t.activity,
+                t.team_type, t.first_day, t.last_day, s.site_ids, s.site_codes, s.site_statuses, s.time_zone,
                 k.stop_ids, k.stop_targets, l.licensed_from, l.licensed_until,
-                EXISTS (SELECT FROM licences n WHERE n.task_id = t.task_id) AS needs_licence
+                EXISTS (SELECT FROM licences n
+                         WHERE n.task_id = t.task_id
+                           AND (t.authority_id IS NULL OR n.authority_id = t.authority_id)) AS needs_licence
            FROM tasks t
            JOIN programs p ON p.program_id = t.program_id
           CROSS JOIN LATERAL (
@@ -120,7 +117,8 @@ pub async fn find_work(
                 SELECT coalesce(array_agg(l.first_day ORDER BY l.licence_id), '{}') AS licensed_from,
                        coalesce(array_agg(l.last_day ORDER BY l.licence_id), '{}') AS licensed_until
                   FROM licences l
-                 WHERE l.task_id = t.task_id AND l.organization_id = $2) l
+                 WHERE l.task_id = t.task_id AND l.organization_id = $2
+                   AND (t.authority_id IS NULL OR l.authority_id = t.authority_id)) l
           WHERE t.task_id = $1",
     )
     .bind(task.uuid())
@@ -159,6 +157,7 @@ impl WorkRow {
             code: Code::parse(&self.code).map_err(corrupt("code"))?,
             state: word("state", &self.state, TaskState::from_word)?,
             operator: self.operator_id.map(OrganizationId::new),
+            authority: self.authority_id.map(OrganizationId::new),
             activity: activity.transpose()?,
             team_type: team_type.transpose()?,
             days,
@@ -217,7 +216,7 @@ pub async fn list_gear(
     conn: &mut PgConnection,
     operator: OrganizationId,
     assets: &[AssetId],
-    days: (jiff::civil::Date, jiff::civil::Date),
+    window: Window,
 ) -> Result<Vec<GearItem>, Error> {
     let rows: Vec<GearRow> = sqlx::query_as(
         "-- assignment.list_gear
@@ -229,14 +228,16 @@ pub async fn list_gear(
                        x.last_day AS busy_until
                   FROM assignment_assets x JOIN assignments s ON s.assignment_id = x.assignment_id
                  WHERE x.asset_id = a.asset_id AND $3 <= x.last_day AND x.first_day <= $4
+                   AND x.assignment_id IS DISTINCT FROM $5
                  ORDER BY x.last_day LIMIT 1) b ON TRUE
           WHERE a.asset_id = ANY($2) AND a.organization_id = $1
           ORDER BY a.asset_id",
     )
     .bind(operator.uuid())
     .bind(assets.iter().map(|id| id.uuid()).collect::<Vec<_>>())
-    .bind(days.0.to_sqlx())
-    .bind(days.1.to_sqlx())
+    .bind(window.first.to_sqlx())
+    .bind(window.last.to_sqlx())
+    .bind(window.except.map(AssignmentId::uuid))
     .fetch_all(conn)
     .await
     .map_err(failed)?;
@@ -262,18 +263,20 @@ pub async fn list_gear(
 pub async fn list_covered(
     conn: &mut PgConnection,
     ambulance: AssetId,
-    days: (jiff::civil::Date, jiff::civil::Date),
+    window: Window,
 ) -> Result<Vec<Busy>, Error> {
     let rows: Vec<BusyRow> = sqlx::query_as(
         "-- assignment.list_covered
          SELECT assignment_id AS busy_id, task_id AS busy_task_id, first_day AS busy_from, last_day AS busy_until
            FROM assignments
           WHERE ambulance_id = $1 AND $2 <= last_day AND first_day <= $3 AND state <> 'CANCELLED'
+            AND assignment_id IS DISTINCT FROM $4
           ORDER BY first_day, assignment_id",
     )
     .bind(ambulance.uuid())
-    .bind(days.0.to_sqlx())
-    .bind(days.1.to_sqlx())
+    .bind(window.first.to_sqlx())
+    .bind(window.last.to_sqlx())
+    .bind(window.except.map(AssignmentId::uuid))
     .fetch_all(conn)
     .await
     .map_err(failed)?;
@@ -291,8 +294,9 @@ struct ParamedicRow {
     working_from: Option<jiff_sqlx::Date>,
 }
 
-/// A paramedic of an operator: on which of some days, and what other work there is on them, in this team or in
-/// assignments with others. `None` when the person is not of the operator.
+/// A paramedic of an operator: on which of some days, and what other work for the task there is on them, in this team
+/// or in assignments with others. Work for other tasks is another question, and empty here. `None` when the person is
+/// not of the operator.
 ///
 /// # Errors
 /// Fails when the database does.
@@ -300,7 +304,7 @@ struct ParamedicRow {
 pub async fn find_paramedic(
     conn: &mut PgConnection,
     (operator, team, person): (OrganizationId, TeamId, PersonId),
-    days: Days,
+    window: Window,
 ) -> Result<Option<Paramedic>, Error> {
     let rows: Vec<ParamedicRow> = sqlx::query_as(
         "-- assignment.find_paramedic
@@ -313,14 +317,17 @@ pub async fn find_paramedic(
                   FROM assignment_people x JOIN assignments a ON a.assignment_id = x.assignment_id
                  WHERE m.role <> 'PARAMEDIC' AND x.person_id = p.person_id AND a.team_id = m.team_id
                    AND greatest(m.first_day, $3) <= x.last_day AND x.first_day <= least(m.last_day, $4)
+                   AND a.task_id = $5 AND x.assignment_id IS DISTINCT FROM $6
                  ORDER BY x.last_day LIMIT 1) w ON TRUE
           WHERE p.person_id = $2 AND p.organization_id = $1
           ORDER BY m.first_day, m.member_id",
     )
     .bind(operator.uuid())
     .bind(person.uuid())
-    .bind(days.first().to_sqlx())
-    .bind(days.last().unwrap_or(days.first()).to_sqlx())
+    .bind(window.first.to_sqlx())
+    .bind(window.last.to_sqlx())
+    .bind(window.task.uuid())
+    .bind(window.except.map(AssignmentId::uuid))
     .fetch_all(conn)
     .await
     .map_err(failed)?;
@@ -334,12 +341,51 @@ pub async fn find_paramedic(
         if role == MemberRole::Paramedic {
             fit.push(interval(first_day, row.last_day)?);
         } else if row.team_id == Some(team.uuid()) {
-            let first_day = first_day.to_jiff().max(days.first());
+            let first_day = first_day.to_jiff().max(window.first);
             other_work.push(OtherWork { role, first_day, assignment: None });
         } else if let (Some(working), Some(from)) = (row.working_id, row.working_from) {
             let assignment = Some(AssignmentId::new(working));
             other_work.push(OtherWork { role, first_day: from.to_jiff(), assignment });
         }
     }
-    Ok(Some(Paramedic { id: person, name: name?, fit: DaySet::of(fit), other_work }))
+    Ok(Some(Paramedic { id: person, name: name?, fit: DaySet::of(fit), other_work, elsewhere: Vec::new() }))
+}
+
+/// The assignments to other tasks on some days in which a person is in the team, or gives cover with another ambulance
+/// than this one. By first day and id.
+///
+/// # Errors
+/// Fails when the database does.
+#[tracing::instrument(level = "debug", name = "db.assignment.list_elsewhere", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "assignment.list_elsewhere"))]
+pub async fn list_elsewhere(
+    conn: &mut PgConnection,
+    person: PersonId,
+    ambulance: Option<AssetId>,
+    window: Window,
+) -> Result<Vec<Busy>, Error> {
+    let rows: Vec<BusyRow> = sqlx::query_as(
+        "-- assignment.list_elsewhere
+         SELECT e.busy_id, e.busy_task_id, min(e.first_day) AS busy_from, max(e.last_day) AS busy_until
+           FROM (SELECT a.assignment_id AS busy_id, a.task_id AS busy_task_id, a.first_day, a.last_day
+                   FROM assignments a
+                  WHERE a.paramedic_id = $1 AND $2 <= a.last_day AND a.first_day <= $3 AND a.state <> 'CANCELLED'
+                    AND a.ambulance_id <> $6
+                  UNION ALL
+                 SELECT a.assignment_id, a.task_id, x.first_day, x.last_day
+                   FROM assignment_people x JOIN assignments a ON a.assignment_id = x.assignment_id
+                  WHERE x.person_id = $1 AND $2 <= x.last_day AND x.first_day <= $3) e
+          WHERE e.busy_task_id <> $4 AND e.busy_id IS DISTINCT FROM $5
+          GROUP BY e.busy_id, e.busy_task_id
+          ORDER BY min(e.first_day), e.busy_id",
+    )
+    .bind(person.uuid())
+    .bind(window.first.to_sqlx())
+    .bind(window.last.to_sqlx())
+    .bind(window.task.uuid())
+    .bind(window.except.map(AssignmentId::uuid))
+    .bind(ambulance.map(AssetId::uuid))
+    .fetch_all(conn)
+    .await
+    .map_err(failed)?;
+    rows.iter().filter_map(|row| row.read().transpose()).collect()
 }

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use jiff::civil::Date;
 use jiff_sqlx::ToSqlx as _;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
@@ -13,7 +12,7 @@ use crate::domain::ids::{AssignmentId, PersonId, TaskId, TeamId};
 use crate::domain::team::MemberRole;
 use crate::domain::text::Title;
 use crate::error::Error;
-use crate::store::assignment::facts::{BusyRow, interval};
+use crate::store::assignment::facts::{BusyRow, Window, interval};
 use crate::store::failed;
 use crate::store::rows::{corrupt, word};
 
@@ -32,7 +31,7 @@ struct TeamBusyRow {
 pub async fn list_busy_teams(
     conn: &mut PgConnection,
     teams: &[TeamId],
-    days: (Date, Date),
+    window: Window,
 ) -> Result<HashMap<TeamId, Vec<Busy>>, Error> {
     let rows: Vec<TeamBusyRow> = sqlx::query_as(
         "-- assignment.list_of_teams
@@ -40,11 +39,13 @@ pub async fn list_busy_teams(
                 last_day AS busy_until
            FROM assignments
           WHERE team_id = ANY($1) AND $2 <= last_day AND first_day <= $3 AND state <> 'CANCELLED'
+            AND assignment_id IS DISTINCT FROM $4
           ORDER BY team_id, first_day, assignment_id",
     )
     .bind(teams.iter().map(|id| id.uuid()).collect::<Vec<_>>())
-    .bind(days.0.to_sqlx())
-    .bind(days.1.to_sqlx())
+    .bind(window.first.to_sqlx())
+    .bind(window.last.to_sqlx())
+    .bind(window.except.map(AssignmentId::uuid))
     .fetch_all(conn)
     .await
     .map_err(failed)?;
@@ -84,7 +85,7 @@ struct MemberRow {
 pub async fn list_crews(
     conn: &mut PgConnection,
     teams: &[TeamId],
-    days: (Date, Date),
+    window: Window,
 ) -> Result<Vec<(TeamId, CrewMember)>, Error> {
     let rows: Vec<MemberRow> = sqlx::query_as(
         "-- assignment.list_members
@@ -107,20 +108,23 @@ pub async fn list_crews(
                        x.last_day AS busy_until
                   FROM assignment_people x JOIN assignments a ON a.assignment_id = x.assignment_id
                  WHERE x.person_id = m.person_id AND m.first_day <= x.last_day AND x.first_day <= m.last_day
-                   AND a.team_id <> m.team_id
+                   AND a.team_id <> m.team_id AND x.assignment_id IS DISTINCT FROM $4
                  ORDER BY x.last_day LIMIT 1) b ON TRUE
            LEFT JOIN LATERAL (
                 SELECT a.assignment_id AS covers_id, a.task_id AS covers_task_id, a.first_day AS covers_from,
                        a.last_day AS covers_until
                   FROM assignments a
-                 WHERE m.role <> 'PARAMEDIC' AND a.paramedic_id = m.person_id AND m.first_day <= a.last_day
-                   AND a.first_day <= m.last_day AND a.state <> 'CANCELLED'
+                 WHERE (m.role <> 'PARAMEDIC' OR a.task_id <> $5) AND a.paramedic_id = m.person_id
+                   AND m.first_day <= a.last_day AND a.first_day <= m.last_day AND a.state <> 'CANCELLED'
+                   AND a.assignment_id IS DISTINCT FROM $4
                  ORDER BY a.last_day, a.assignment_id LIMIT 1) c ON TRUE
           ORDER BY m.team_id, m.person_id, m.first_day",
     )
     .bind(teams.iter().map(|id| id.uuid()).collect::<Vec<_>>())
-    .bind(days.0.to_sqlx())
-    .bind(days.1.to_sqlx())
+    .bind(window.first.to_sqlx())
+    .bind(window.last.to_sqlx())
+    .bind(window.except.map(AssignmentId::uuid))
+    .bind(window.task.uuid())
     .fetch_all(conn)
     .await
     .map_err(failed)?;

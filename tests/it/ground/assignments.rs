@@ -6,4 +6,5 @@ mod lists;
 mod overrides;
 mod races;
 mod reasons;
+mod standing;
 mod yard;

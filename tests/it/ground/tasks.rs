@@ -213,6 +213,12 @@ async fn an_empty_draft_is_told_all_that_it_lacks_at_once() {
         let refused = works.issue(&planned).await.unwrap_err();
         assert!(refused.message().contains("not accredited for NTS on 1998-07-01"), "{}", refused.message());
         assert_eq!(works.get(&planned.task_id).await, planned);
+        // And what another authority gave does not count.
+        let planned = works.plan(&works.create(works.task("T-4")).await.unwrap()).await.unwrap();
+        let other = &works.desk.office_id;
+        Works::run(world, format!("UPDATE accreditations SET authority_id = '{other}'")).await;
+        let refused = works.issue(&planned).await.unwrap_err();
+        assert!(refused.message().contains("not accredited for MANUAL_CLEARANCE"), "{}", refused.message());
     })
     .await;
 }

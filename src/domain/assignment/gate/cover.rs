@@ -6,14 +6,20 @@ use jiff::civil::Date;
 
 use crate::domain::assignment::facts::{Ambulance, Asked, Busy, Gear, Paramedic};
 use crate::domain::assignment::gate::equipment::invalid;
-use crate::domain::assignment::gate::finding;
+use crate::domain::assignment::gate::{finding, first_common};
 use crate::domain::assignment::{Finding, FindingReason};
 use crate::domain::days::Days;
 use crate::domain::ids::TaskId;
 use crate::domain::policy::Policy;
 use crate::domain::team::{AssetKind, AssetState};
 
-pub(super) fn findings(gear: &Gear, asked: &Asked, days: Days, task: TaskId, policy: Policy) -> Vec<Finding> {
+pub(super) fn findings(
+    gear: &Gear,
+    asked: &Asked,
+    (days, today): (Days, Date),
+    task: TaskId,
+    policy: Policy,
+) -> Vec<Finding> {
     let mut found = Vec::new();
     let missing = asked.cover.missing();
     if !missing.is_empty() {
@@ -27,7 +33,7 @@ pub(super) fn findings(gear: &Gear, asked: &Asked, days: Days, task: TaskId, pol
         found.extend(of_ambulance(ambulance, days, task));
     }
     found.extend(too_far(asked, task, policy));
-    found.extend(no_drill(asked, days, task));
+    found.extend(no_drill(asked, days, today, task));
     found
 }
 
@@ -48,7 +54,15 @@ fn of_paramedic(paramedic: &Paramedic, days: Days) -> Vec<Finding> {
         let found = finding(FindingReason::ParamedicBusy, id, text).on(day);
         Finding { blocking: other.assignment, ..found }
     });
-    unfit.into_iter().chain(busy).collect()
+    let elsewhere = paramedic.elsewhere.iter().map(|busy| {
+        let (day, assignment) = (first_common(days, busy.days), busy.assignment);
+        let text = format!(
+            "{name} is in the team of assignment {assignment} to another task on {day}, or covers it with another \
+             ambulance, and gives no cover here then; name another"
+        );
+        finding(FindingReason::ParamedicBusy, id, text).on(day).blocked_by(assignment)
+    });
+    unfit.into_iter().chain(busy).chain(elsewhere).collect()
 }
 
 fn of_ambulance(ambulance: &Ambulance, days: Days, task: TaskId) -> Vec<Finding> {
@@ -99,10 +113,16 @@ fn too_far(asked: &Asked, task: TaskId, policy: Policy) -> Option<Finding> {
     Some(finding(FindingReason::EvacuationTooLong, task.uuid(), text))
 }
 
-fn no_drill(asked: &Asked, days: Days, task: TaskId) -> Option<Finding> {
+/// The drill must have been held: not after today, and not after the first day.
+fn no_drill(asked: &Asked, days: Days, today: Date, task: TaskId) -> Option<Finding> {
     let first = days.first();
     let text = match asked.cover.drill_on {
-        Some(day) if day <= first => return None,
+        Some(day) if day <= first && day <= today => return None,
+        Some(day) if today < day => {
+            format!(
+                "the evacuation drill on {day} is not held yet, today is {today}; hold one before {first}"
+            )
+        }
         Some(day) => format!("the evacuation drill on {day} is after the first day {first}; hold one before"),
         None => format!("no evacuation drill was held by the first day {first}; hold one and give its day"),
     };

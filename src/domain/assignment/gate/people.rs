@@ -47,7 +47,7 @@ fn elsewhere(member: &CrewMember) -> Vec<Finding> {
         );
         finding(FindingReason::PersonBusy, id, text).on(first).blocked_by(assignment)
     });
-    let covers = member.covers.filter(|_| member.role != MemberRole::Paramedic).map(|busy| {
+    let covers = member.covers.map(|busy| {
         let (first, assignment) = (member.first_day.max(busy.days.first()), busy.assignment);
         let text = format!(
             "{name} is the paramedic of assignment {assignment} from {first} and does no other work then; name \

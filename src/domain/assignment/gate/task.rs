@@ -11,16 +11,21 @@ use crate::domain::task::TaskState;
 const TAKES_TEAMS: [TaskState; 5] =
     [TaskState::Issued, TaskState::Accepted, TaskState::Mobilised, TaskState::Active, TaskState::Suspended];
 
-pub(super) fn findings(facts: Facts<'_>, days: Days) -> Vec<Finding> {
-    let (work, operator) = (facts.work, facts.operator);
-    if work.operator != Some(operator.id) {
-        let text = format!(
-            "task {} is not issued to the operator of team {}; its program's office issues it",
-            work.code, facts.crew.team.code
-        );
-        // How the task stands is no business of another operator.
-        return vec![finding(FindingReason::OtherOperator, work.task.uuid(), text)];
+/// Says so when the task is not the operator's.
+pub(super) fn of_another_operator(facts: Facts<'_>) -> Option<Finding> {
+    let work = facts.work;
+    if work.operator == Some(facts.operator.id) {
+        return None;
     }
+    let text = format!(
+        "task {} is not issued to the operator of team {}; its program's office issues it",
+        work.code, facts.crew.team.code
+    );
+    Some(finding(FindingReason::OtherOperator, work.task.uuid(), text))
+}
+
+pub(super) fn findings(facts: Facts<'_>, days: Days) -> Vec<Finding> {
+    let work = facts.work;
     let mut found = Vec::new();
     if !TAKES_TEAMS.contains(&work.state) {
         let allowed = TAKES_TEAMS.map(TaskState::word).join(", ");

@@ -1,7 +1,7 @@
 //! Every reason of the gate, alone and in any company.
 
 use jiff::Timestamp;
-use jiff::civil::date;
+use jiff::civil::{Date, date};
 use proptest::prelude::*;
 
 use super::*;
@@ -87,6 +87,9 @@ fn member(number: u128, role: MemberRole) -> CrewMember {
     }
 }
 
+/// When the team is to be sent: on its first day.
+const TODAY: Date = date(2024, 2, 10);
+
 /// A task that a team may be sent to from 10 February to 5 March 2024.
 fn ready() -> Ready {
     let operator = OrganizationId::new(id(1));
@@ -109,6 +112,7 @@ fn ready() -> Ready {
         code: code("T-1"),
         state: TaskState::Issued,
         operator: Some(operator),
+        authority: None,
         activity: Some(ActivityType::ManualClearance),
         team_type: Some(TeamType::Manual),
         days: Some(days(1, Some(60))),
@@ -128,8 +132,13 @@ fn ready() -> Ready {
         // Another task until 15 February, and this one once more.
         covers: vec![busy(90, 93, 1, 15), busy(91, 3, 1, 40)],
     };
-    let paramedic =
-        Paramedic { id: PersonId::new(id(20)), name: title("Chipo"), fit: always(), other_work: Vec::new() };
+    let paramedic = Paramedic {
+        id: PersonId::new(id(20)),
+        name: title("Chipo"),
+        fit: always(),
+        other_work: Vec::new(),
+        elsewhere: Vec::new(),
+    };
     Ready {
         work,
         operator: Operator { id: operator, accredited: always(), licensed: None },
@@ -152,7 +161,7 @@ fn ready() -> Ready {
 impl Ready {
     fn findings(&self) -> Vec<Finding> {
         let Self { work, operator, crew, gear, asked, policy } = self;
-        findings(Facts { work, operator, crew, gear: Some(gear) }, asked, *policy).unwrap()
+        findings(Facts { work, operator, crew, gear: Some(gear) }, asked, TODAY, *policy).unwrap()
     }
 
     fn ambulance(&mut self) -> &mut Ambulance {
@@ -168,7 +177,7 @@ impl Ready {
 type Fault = (FindingReason, Option<(i8, i8)>, fn(&mut Ready));
 
 /// Faults of which none hides another.
-const FAULTS: [Fault; 24] = [
+const FAULTS: [Fault; 25] = [
     (FindingReason::TeamBusy, Some((2, 29)), |of| of.crew.busy.push(busy(50, 51, 29, 29))),
     (FindingReason::PersonBusy, Some((2, 20)), |of| of.crew.members[0].busy = Some(busy(52, 51, 20, 21))),
     (FindingReason::AssetBusy, Some((2, 10)), |of| of.gear.assets[0].busy = Some(busy(53, 51, 1, 10))),
@@ -218,6 +227,7 @@ const FAULTS: [Fault; 24] = [
     (FindingReason::AmbulanceFull, Some((2, 13)), |of| of.ambulance().covers.push(busy(56, 57, 13, 14))),
     (FindingReason::EvacuationTooLong, None, |of| of.asked.cover.evacuation_minutes = Some(121)),
     (FindingReason::DrillMissing, Some((2, 10)), |of| of.asked.cover.drill_on = Some(date(2024, 2, 11))),
+    (FindingReason::ParamedicBusy, Some((2, 22)), |of| of.paramedic().elsewhere.push(busy(58, 59, 22, 23))),
 ];
 
 fn told(findings: &[Finding]) -> Vec<(FindingReason, Option<(i8, i8)>)> {
@@ -254,6 +264,8 @@ fn another_operator_hears_only_that_the_task_is_not_its_own() {
     facts.work.operator = None;
     facts.work.state = TaskState::Closed;
     facts.work.sites[0].status = SiteStatus::Closed;
+    facts.crew.team.state = TeamState::Disbanded;
+    facts.asked.cover = AskedCover::default();
     assert_eq!(told(&facts.findings()), [(FindingReason::OtherOperator, None)]);
 }
 
@@ -265,6 +277,16 @@ fn what_is_no_ambulance_in_use_gives_no_cover() {
     let mut facts = ready();
     facts.ambulance().asset.state = AssetState::Withdrawn;
     assert_eq!(told(&facts.findings()), [(FindingReason::NotAnAmbulance, None)]);
+}
+
+#[test]
+fn a_drill_after_today_was_not_held() {
+    let facts = ready();
+    let Ready { work, operator, crew, gear, asked, policy } = &facts;
+    let yesterday = TODAY.yesterday().unwrap();
+    let found =
+        findings(Facts { work, operator, crew, gear: Some(gear) }, asked, yesterday, *policy).unwrap();
+    assert_eq!(told(&found), [(FindingReason::DrillMissing, Some((2, 10)))]);
 }
 
 #[test]
@@ -321,7 +343,7 @@ fn equipment_and_cover_are_asked_only_with_the_gear() {
     let mut facts = ready();
     facts.asked.cover = AskedCover::default();
     let Ready { work, operator, crew, asked, policy, .. } = &facts;
-    assert_eq!(findings(Facts { work, operator, crew, gear: None }, asked, *policy), Ok(Vec::new()));
+    assert_eq!(findings(Facts { work, operator, crew, gear: None }, asked, TODAY, *policy), Ok(Vec::new()));
 }
 
 #[test]
@@ -329,7 +351,7 @@ fn empty_days_are_refused() {
     let mut facts = ready();
     facts.asked.last_day = date(2024, 2, 9);
     let Ready { work, operator, crew, gear, asked, policy } = &facts;
-    let refused = findings(Facts { work, operator, crew, gear: Some(gear) }, asked, *policy);
+    let refused = findings(Facts { work, operator, crew, gear: Some(gear) }, asked, TODAY, *policy);
     assert!(refused.unwrap_err().contains("2024-02-09"));
 }
 

@@ -27,7 +27,7 @@ async fn an_end_cuts_days_and_frees_team_people_and_assets() {
     in_world(async |world| {
         let mut yard = Yard::open(world).await;
         let sent = yard.assign(yard.assignment("06-15", "06-25")).await.unwrap().assignment.unwrap();
-        world.clock.set("1998-06-18T12:00:00Z");
+        world.clock.set("1998-06-19T12:00:00Z");
         let request = ending(&sent, "06-18");
         let ended = end(&mut yard, request.clone()).await.unwrap();
         assert_eq!((ended.state(), ended.last_day), (pb::AssignmentState::Ended, Some(day("06-18"))));
@@ -73,7 +73,11 @@ async fn an_end_to_come_leaves_it_standing_and_ends_are_in_the_days_of_the_place
         world.clock.set("1998-06-20T22:30:00Z");
         let cut = end(&mut yard, ending(&sent, "06-22")).await.unwrap();
         assert_eq!((cut.state(), cut.last_day), (pb::AssignmentState::Standing, Some(day("06-22"))));
-        let ended = end(&mut yard, ending(&cut, "06-21")).await.unwrap();
+        // The team is out there today, and must hear of a safety stop.
+        let today = end(&mut yard, ending(&cut, "06-21")).await.unwrap();
+        assert_eq!((today.state(), today.last_day), (pb::AssignmentState::Standing, Some(day("06-21"))));
+        assert!(today.people.iter().all(|person| person.last_day == Some(day("06-21"))));
+        let ended = end(&mut yard, ending(&today, "06-20")).await.unwrap();
         assert_eq!(ended.state(), pb::AssignmentState::Ended);
     })
     .await;
@@ -84,6 +88,9 @@ async fn ends_that_make_no_sense_are_refused() {
     in_world(async |world| {
         let mut yard = Yard::open(world).await;
         let sent = yard.assign(yard.assignment("06-15", "06-25")).await.unwrap().assignment.unwrap();
+        // On its first day it has begun.
+        let refused = end(&mut yard, ending(&sent, "06-14")).await.unwrap_err();
+        assert_eq!(bad_fields(&refused), ["last_day"]);
         world.clock.set("1998-06-17T12:00:00Z");
         for late in ["06-26", "06-14"] {
             let refused = end(&mut yard, ending(&sent, late)).await.unwrap_err();

@@ -120,6 +120,27 @@ async fn teams_are_found_with_what_stands_in_the_way_of_each() {
 }
 
 #[tokio::test]
+async fn no_team_is_lost_when_a_page_is_full_before_its_batch_is() {
+    in_world(async |world| {
+        let mut yard = Yard::open(world).await;
+        for code in ["MT-2", "MT-3", "MT-4"] {
+            let team = yard.new_team(code, "MANUAL").await;
+            yard.new_member(&team, code, "DRIVER").await;
+            if code != "MT-2" {
+                yard.accredit("TEAM", &team, "1998-06-14", None).await;
+            }
+        }
+        for page_size in [1, 2, 3, 4] {
+            let request = pb::FindAvailableTeamsRequest { page_size, available_only: true, ..wanted(&yard) };
+            let codes: Vec<String> =
+                found(&mut yard, request).await.into_iter().map(|(code, _)| code).collect();
+            assert_eq!(codes, ["MT-1", "MT-3", "MT-4"], "pages of {page_size}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_search_that_makes_no_sense_is_refused() {
     in_world(async |world| {
         let mut yard = Yard::open(world).await;

@@ -46,7 +46,7 @@ async fn a_coordinator_of_a_party_overrides_and_it_stays() {
         let mut guarded = guarded(world).await;
         let (operator, office) = (guarded.yard.operator.clone(), guarded.yard.desk.office_id.clone());
         guarded.yard.run("UPDATE tasks SET team_type = 'MDD', last_day = '1998-06-24'".to_owned()).await;
-        for (organization, first, last) in [(&operator, "06-15", "06-19"), (&office, "06-20", "06-25")] {
+        for (organization, first, last) in [(&operator, "06-16", "06-19"), (&office, "06-20", "06-25")] {
             let asked = guarded.yard.assignment(first, last);
             let refused = guarded.assign("coordinator", organization, (asked.clone(), "")).await.unwrap_err();
             assert_eq!(reason(&refused).0, "ASSIGNMENT_REFUSED");
@@ -62,7 +62,7 @@ async fn a_coordinator_of_a_party_overrides_and_it_stays() {
             let end = pb::EndAssignmentRequest {
                 request_id: fresh_id(),
                 assignment_id: sent.assignment_id,
-                last_day: Some(day("06-14")),
+                last_day: Some(day("06-15")),
                 reason: "Another team goes.".to_owned(),
                 expected_revision: sent.revision,
             };
@@ -83,16 +83,16 @@ async fn nobody_else_overrides() {
         guarded.yard.run("UPDATE tasks SET team_type = 'MDD'".to_owned()).await;
         let asked = guarded.yard.assignment("06-15", "06-25");
         let (funder, authority) = (guarded.yard.desk.funder_id.clone(), guarded.yard.authority.clone());
-        for (role, organization) in [
-            ("admin", &operator),
-            ("field", &operator),
-            ("auditor", &operator),
-            ("funder", &funder),
-            ("coordinator", &other_office),
-            ("coordinator", &authority),
+        for (role, organization, code) in [
+            ("admin", &operator, Code::PermissionDenied),
+            ("field", &operator, Code::PermissionDenied),
+            ("auditor", &operator, Code::PermissionDenied),
+            ("funder", &funder, Code::PermissionDenied),
+            ("coordinator", &other_office, Code::NotFound),
+            ("coordinator", &authority, Code::PermissionDenied),
         ] {
             let refused = guarded.assign(role, organization, (asked.clone(), WHY)).await.unwrap_err();
-            assert_eq!(refused.code(), Code::PermissionDenied, "{role}: {refused:?}");
+            assert_eq!(refused.code(), code, "{role}: {refused:?}");
         }
         // The service without tokens makes everyone an administrator.
         let message = pb::AssignTeamRequest { assignment: Some(asked), override_reason: WHY.to_owned() };
@@ -140,6 +140,44 @@ async fn an_override_that_was_not_needed_is_not_kept() {
         let sent = guarded.assign("coordinator", &operator, (asked, WHY)).await.unwrap();
         assert_eq!(sent.r#override, None);
         assert_eq!(guarded.yard.count("assignments WHERE override_reason IS NOT NULL").await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_task_that_is_not_seen_does_not_exist() {
+    in_world(async |world| {
+        let mut guarded = guarded(world).await;
+        let other = organization(world, pb::OrganizationKind::Operator, "OTHER", "").await;
+        let operator = guarded.yard.operator.clone();
+        let asked = guarded.yard.assignment("06-15", "06-25");
+        let found = pb::FindAvailableTeamsRequest {
+            task_id: asked.task_id.clone(),
+            first_day: asked.first_day,
+            last_day: asked.last_day,
+            organization_id: operator.clone(),
+            ..Default::default()
+        };
+        let check = pb::CheckAssignmentRequest { assignment: Some(asked.clone()), min_revision: 0 };
+        for hidden in [
+            "state = 'DRAFT', order_reference = '', issued_revision = NULL".to_owned(),
+            format!(
+                "state = 'ISSUED', order_reference = 'D-1', issued_revision = 1, operator_id = '{other}'"
+            ),
+        ] {
+            guarded.yard.run(format!("UPDATE tasks SET {hidden}")).await;
+            let mut teams = guarded.teams.clone();
+            let sent = guarded.gate.sent("coordinator", &operator, check.clone());
+            let checked = teams.check_assignment(sent).await.map(drop);
+            let sent = guarded.gate.sent("coordinator", &operator, found.clone());
+            let available = teams.find_available_teams(sent).await.map(drop);
+            let assigned = guarded.assign("coordinator", &operator, (asked.clone(), "")).await.map(drop);
+            for answer in [checked, available, assigned] {
+                let refused = answer.expect_err("it is not told");
+                assert_eq!((refused.code(), reason(&refused).1["kind"].as_str()), (Code::NotFound, "task"));
+                assert!(!refused.message().contains("T-1"), "{refused:?}");
+            }
+        }
     })
     .await;
 }

@@ -70,6 +70,15 @@ after_a_change! {
     a_person_who_has_not_worked_for_eleven_days_has_stood_down:
         |_: &Yard| "UPDATE accreditations SET first_day = '1998-06-04' WHERE level = 'PERSON'".to_owned()
         => "PERSON_STOOD_DOWN 6-15";
+    accreditations_of_another_authority_do_not_count:
+        |yard: &Yard| format!("UPDATE accreditations SET authority_id = '{}'", yard.desk.office_id)
+        => "ORGANIZATION_NOT_ACCREDITED 6-15", "TEAM_NOT_ACCREDITED 6-15", "PERSON_NOT_ACCREDITED 6-15";
+    a_licence_of_another_authority_does_not_count:
+        |yard: &Yard| [(&yard.authority, "1998-06-19"), (&yard.desk.office_id, "1999-06-19")]
+            .map(|(authority, until)| format!("INSERT INTO licences VALUES ('{}', gen_random_uuid(), '{authority}',
+                '{}', '{}', '', '1998-06-01', '{until}', now(), 1);", yard.operator, yard.desk.program_id, yard.task))
+            .concat()
+        => "NOT_LICENSED 6-20";
     a_detector_whose_calibration_ends_is_refused:
         |_: &Yard| "UPDATE assets SET valid_until = '1998-06-22' WHERE kind = 'DETECTOR'".to_owned()
         => "ASSET_INVALID 6-23";
@@ -267,6 +276,11 @@ async fn a_task_of_another_operator_tells_only_that() {
         let other =
             crate::ground::teams::organization(world, pb::OrganizationKind::Operator, "OTHER", "").await;
         yard.run(format!("UPDATE tasks SET operator_id = '{other}', state = 'COMPLETED'")).await;
+        yard.run(
+            "UPDATE teams SET state = 'DISBANDED'; UPDATE accreditations SET last_day = '1998-06-14'"
+                .to_owned(),
+        )
+        .await;
         let findings = yard.findings(yard.assignment("06-15", "06-25")).await;
         assert_eq!(told(&findings), ["OTHER_OPERATOR"]);
     })

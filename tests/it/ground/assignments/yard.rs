@@ -87,13 +87,15 @@ impl Yard {
 
     pub(super) async fn new_task(&mut self, code: &str) -> String {
         let (id, site, operator) = (fresh_id(), self.site.clone(), self.operator.clone());
+        let authority = self.authority.clone();
         let (program, allocation) = (self.desk.program_id.clone(), self.desk.node("T1"));
         self.run(format!(
             "INSERT INTO tasks (program_id, task_id, allocation_id, code, title, activity, depth_cm, planned_area_m2,
-                    team_type, first_day, last_day, operator_id, instructions, state, order_reference, created_at,
-                    revision)
+                    team_type, first_day, last_day, operator_id, authority_id, country_code, instructions, state,
+                    order_reference, issued_revision, created_at, revision)
              VALUES ('{program}', '{id}', '{allocation}', '{code}', 'Clear it', 'MANUAL_CLEARANCE', 20, 1000,
-                    'MANUAL', '1998-06-01', '1999-05-31', '{operator}', '', 'ISSUED', '', now(), 1);
+                    'MANUAL', '1998-06-01', '1999-05-31', '{operator}', '{authority}', 'ZW', '', 'ISSUED',
+                    'D-1', 1, now(), 1);
              INSERT INTO task_sites VALUES ('{id}', '{site}', 1)"
         ))
         .await;
