@@ -14,7 +14,7 @@ use crate::app::change::{Changed, Changing, Ground, Record, Request};
 use crate::app::rights::may_act_for;
 use crate::domain::caller::Caller;
 use crate::domain::days::today_in;
-use crate::domain::geometry::{Outline, Vertex, country};
+use crate::domain::geometry::{Outline, Vertex, area_flaw, country};
 use crate::domain::ids::{OrganizationId, ScopeId, SiteId};
 use crate::domain::kind::Kind;
 use crate::domain::land::{Movement, MovementKind};
@@ -96,20 +96,21 @@ fn expect_come(field: &str, day: Date, site: &Site, now: Timestamp) -> Result<()
     violations.check()
 }
 
-/// Notes a place that is not in the country.
-fn note_elsewhere(violations: &mut Violations, field: &str, country: CountryCode, place: &[Vertex]) {
-    if let Some(rule) = country::flaw(country.as_str(), place) {
+/// Notes an outline that is not in the country, or else encloses another area than was measured. The country comes
+/// first, because exchanged coordinates enclose another area as well.
+fn note_misfit(
+    violations: &mut Violations,
+    field: &str,
+    country: CountryCode,
+    measured_m2: i64,
+    outline: Option<&Outline>,
+) {
+    let Some(Outline { boundary, vertices }) = outline else { return };
+    let elsewhere = country::flaw(country.as_str(), vertices);
+    let flaw = elsewhere.or_else(|| area_flaw(measured_m2, boundary.computed_area_m2));
+    if let Some(rule) = flaw {
         violations.add(field, rule);
     }
-}
-
-/// Refuses an outline that is not in the country.
-fn expect_in(field: &str, country: CountryCode, outline: Option<&Outline>) -> Result<(), Error> {
-    let mut violations = Violations::default();
-    if let Some(outline) = outline {
-        note_elsewhere(&mut violations, field, country, &outline.vertices);
-    }
-    violations.check()
 }
 
 impl App {
@@ -129,11 +130,11 @@ impl App {
         site.country = self.country_of(site.authority).await?;
         let mut violations = Violations::default();
         note_ahead(&mut violations, "site.information_on", site.information_on, &site, self.now())?;
-        if let Some(outline) = &outline {
-            note_elsewhere(&mut violations, "site.boundary_geojson", site.country, &outline.vertices);
-        }
-        if let Some(position) = site.position {
-            note_elsewhere(&mut violations, "site.position", site.country, &[position.into()]);
+        let (field, country) = ("site.boundary_geojson", site.country);
+        note_misfit(&mut violations, field, country, site.area_m2, outline.as_ref());
+        let place = site.position.map(Vertex::from);
+        if let Some(rule) = place.and_then(|place| country::flaw(country.as_str(), &[place])) {
+            violations.add("site.position", rule);
         }
         violations.check()?;
         self.change(caller, request, CreateSite { site, outline }).await

@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use crate::app::App;
 use crate::app::change::{Changed, Changing, Ground, Record, Request};
 use crate::app::rights::may_act_for;
-use crate::app::site::{expect_come, expect_in, known_site, record_in, scopes_of};
+use crate::app::site::{expect_come, known_site, note_misfit, record_in, scopes_of};
 use crate::app::team::expect_revision;
 use crate::domain::caller::Caller;
 use crate::domain::geometry::Outline;
@@ -133,7 +133,9 @@ async fn remeasure(
     const ACTION: &str = "be measured anew";
     expect_status(site, ACTION, &[SiteStatus::Open, SiteStatus::Suspended])?;
     expect_come("measured_on", new.measured_on, site, ground.now)?;
-    expect_in("boundary_geojson", site.country, new.outline.as_ref())?;
+    let mut violations = Violations::default();
+    note_misfit(&mut violations, "boundary_geojson", site.country, new.area_m2, new.outline.as_ref());
+    violations.check()?;
     let difference = new.area_m2.saturating_sub(site.area_m2);
     if difference == 0 && new.outline.is_none() {
         return Err(Violations::one("area_m2", "is what the site has already; nothing is to be booked"));

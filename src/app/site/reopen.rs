@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use crate::app::App;
 use crate::app::change::{Changed, Changing, Ground, Request};
 use crate::app::rights::may_act_for;
-use crate::app::site::{known_site, note_ahead, note_elsewhere, record_in, scopes_of};
+use crate::app::site::{known_site, note_ahead, note_misfit, record_in, scopes_of};
 use crate::domain::caller::Caller;
 use crate::domain::geometry::Outline;
 use crate::domain::ids::{ScopeId, SiteId};
@@ -65,9 +65,8 @@ impl ReopenSite {
     fn check(&self, ground: &Ground<'_>, from: &Site) -> Result<(), Error> {
         let mut violations = Violations::default();
         note_ahead(&mut violations, "information_on", self.information_on, from, ground.now)?;
-        if let Some(outline) = &self.outline {
-            note_elsewhere(&mut violations, "boundary_geojson", from.country, &outline.vertices);
-        }
+        let (outline, country) = (self.outline.as_ref(), from.country);
+        note_misfit(&mut violations, "boundary_geojson", country, self.area_m2, outline);
         violations.check()
     }
 

@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::app::change::{Changed, Changing, Ground, Request};
 use crate::app::rights::may_act_for;
 use crate::app::site::acts::named_survey;
-use crate::app::site::{known_site, note_ahead, note_elsewhere, record_in, scopes_of};
+use crate::app::site::{known_site, note_ahead, note_misfit, record_in, scopes_of};
 use crate::app::team::expect_revision;
 use crate::domain::caller::Caller;
 use crate::domain::geometry::Outline;
@@ -98,9 +98,8 @@ impl SplitSite {
                     ground.now,
                 )?;
             }
-            if let Some(outline) = &part.outline {
-                note_elsewhere(&mut violations, &field("boundary_geojson"), site.country, &outline.vertices);
-            }
+            let (outline, country) = (part.outline.as_ref(), site.country);
+            note_misfit(&mut violations, &field("boundary_geojson"), country, part.area_m2, outline);
         }
         violations.check()
     }

@@ -70,7 +70,7 @@ fn read_remeasurement(reader: &mut Reader, sent: &pb::RecordRemeasurementRequest
     let area_m2 = reader.within("area_m2", sent.area_m2, 1, convert::AREA_M2_MAX);
     let measured_on = reader.date("measured_on", sent.measured_on);
     let reason = reader.parse("reason", Reason::parse(&sent.reason));
-    let outline = convert::read_outline(reader, "boundary_geojson", &sent.boundary_geojson, area_m2);
+    let outline = convert::read_outline(reader, "boundary_geojson", &sent.boundary_geojson);
     Some(Remeasurement { area_m2: area_m2?, measured_on: measured_on?, reason: reason?, outline: outline? })
 }
 

@@ -73,7 +73,7 @@ fn read_part(reader: &mut Reader, index: usize, sent: &pb::SitePart) -> Option<N
     let code = reader.parse(&field("code"), Code::parse(&sent.code));
     let name = reader.parse(&field("name"), Title::parse(&sent.name));
     let area_m2 = reader.within(&field("area_m2"), sent.area_m2, 1, convert::AREA_M2_MAX);
-    let outline = convert::read_outline(reader, &field("boundary_geojson"), &sent.boundary_geojson, area_m2);
+    let outline = convert::read_outline(reader, &field("boundary_geojson"), &sent.boundary_geojson);
     let release = match &sent.release {
         None => Some(None),
         Some(release) => convert::read_release(reader, &field("release"), Some(release)).map(Some),
@@ -110,7 +110,7 @@ fn read_reopen(reader: &mut Reader, sent: &pb::ReopenSiteRequest) -> Option<Reop
     let information_on = reader.date("information_on", sent.information_on);
     let evidence = reader.parse("evidence", Reason::parse(&sent.evidence));
     let evidence = evidence.and_then(|text| Note::parse(text.as_str()).ok());
-    let outline = convert::read_outline(reader, "boundary_geojson", &sent.boundary_geojson, area_m2);
+    let outline = convert::read_outline(reader, "boundary_geojson", &sent.boundary_geojson);
     let reason = reader.parse("reason", Reason::parse(&sent.reason));
     Some(ReopenSite {
         from: from?,

@@ -92,7 +92,7 @@ fn page(filter: &SiteFilter, few: bool, limit: i64) -> Query {
     query.push(" ORDER BY code, site_id LIMIT ").push_bind(limit);
     query.push(
         ") SELECT authority_id, site_id, country_code, code, name, former_names, class, status, area_m2,
-                  computed_area_m2, NULL AS boundary_geojson, time_zone, information_on, evidence_on, evidence,
+                  computed_area_m2, CASE WHEN computed_area_m2 IS NOT NULL THEN '' END AS boundary_geojson, time_zone, information_on, evidence_on, evidence,
                   came_from_id, suspension_cause, handed_over_on, conflict, created_at, revision,
                   latitude_e7, longitude_e7, accuracy_m, south_e7, west_e7, north_e7, east_e7,
                   release_type, released_on, released_by, release_survey_id, release_depth_cm, release_control
