@@ -115,7 +115,10 @@ async fn funders_see_what_there_is_and_not_where() {
         };
         assert_eq!(seen, hidden);
         let list = gate.sent("funder", &authority, pb::ListSitesRequest::default());
-        assert_eq!(gate.server.sites().list_sites(list).await.unwrap().into_inner().sites, [hidden.clone()]);
+        assert_eq!(
+            gate.server.sites().list_sites(list).await.unwrap().into_inner().sites,
+            std::slice::from_ref(&hidden)
+        );
         let boxed = gate.sent("funder", &authority, of_box(-20.0, 30.0, -18.0, 33.0));
         names(gate.server.sites().list_sites(boxed).await, &["bounding_box"]);
         let history = pb::GetSiteHistoryRequest { site_id: site.site_id.clone(), ..Default::default() };
@@ -209,7 +212,8 @@ async fn a_change_reaches_the_operators_that_are_ordered_to_the_site() {
         let current = async |at| world.sites().get_site(get(at)).await.unwrap().into_inner().site.unwrap();
         renamed(world, &current(0).await, "Before the order").await;
         assert_eq!(told(world, &works, 0).await, 0);
-        works.issued("T-1").await;
+        let planned = works.plan(&works.create(works.task("T-1")).await.unwrap()).await.unwrap();
+        works.issue(&planned).await.unwrap();
         renamed(world, &current(0).await, "After the order").await;
         assert_eq!(told(world, &works, 0).await, 1);
         renamed(world, &current(1).await, "The other site").await;
