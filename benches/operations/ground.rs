@@ -32,17 +32,15 @@ pub(crate) async fn load(cluster: &Cluster, sizes: Sizes) -> Result<Loaded, Fail
         run(&mut connection, statement).await?;
     }
     progress(&format!("{:.0?}: parties, teams, sites and tasks are there", start.elapsed()));
-    let mut anew = Vec::new();
-    for table in BIG {
-        anew.extend(strip(&mut connection, table).await?);
-    }
+    run(&mut connection, &indexes(false)).await?;
     for statement in &past(sizes) {
         run(&mut connection, statement).await?;
         progress(&format!("{:.0?}: rows of the past are there", start.elapsed()));
     }
-    for statement in &anew {
-        run(&mut connection, statement).await?;
-        progress(&format!("{:.0?}: {statement}", start.elapsed()));
+    run(&mut connection, &indexes(true)).await?;
+    for table in BIG {
+        run(&mut connection, &format!("VACUUM FULL {table}")).await?;
+        progress(&format!("{:.0?}: {table} has its indexes", start.elapsed()));
     }
     cluster.settle(DATABASE).await?;
     let bytes = Cluster::stored_bytes(&mut connection).await?;
@@ -56,30 +54,11 @@ async fn run(connection: &mut PgConnection, statement: &str) -> Result<(), Failu
     Ok(())
 }
 
-/// Takes indexes and exclusion constraints off a table, and answers the statements that bring them back.
-async fn strip(connection: &mut PgConnection, table: &str) -> Result<Vec<String>, Failure> {
-    const CONSTRAINTS: &str = "-- bench.constraints
-        SELECT conname::TEXT, pg_get_constraintdef(oid) FROM pg_constraint
-         WHERE conrelid = $1::REGCLASS AND contype = 'x'";
-    const INDEXES: &str = "-- bench.indexes
-        SELECT i.indexrelid::REGCLASS::TEXT, pg_get_indexdef(i.indexrelid)
-          FROM pg_index i
-         WHERE i.indrelid = $1::REGCLASS AND NOT i.indisprimary
-           AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid)";
-    let mut anew = Vec::new();
-    let constraints: Vec<(String, String)> =
-        sqlx::query_as(CONSTRAINTS).bind(table).fetch_all(&mut *connection).await?;
-    for (name, definition) in constraints {
-        run(connection, &format!("ALTER TABLE {table} DROP CONSTRAINT {name}")).await?;
-        anew.push(format!("ALTER TABLE {table} ADD CONSTRAINT {name} {definition}"));
-    }
-    let indexes: Vec<(String, String)> =
-        sqlx::query_as(INDEXES).bind(table).fetch_all(&mut *connection).await?;
-    for (name, definition) in indexes {
-        run(connection, &format!("DROP INDEX {name}")).await?;
-        anew.push(definition);
-    }
-    Ok(anew)
+/// Switches the indexes of the big tables off and on. To make them again by `VACUUM FULL` is the only way that does not
+/// search the whole of an exclusion constraint for each of its rows once more, which takes a quarter of an hour.
+fn indexes(ready: bool) -> String {
+    let tables = BIG.map(|table| format!("'{table}'::REGCLASS")).join(", ");
+    format!("UPDATE pg_index SET indisready = {ready}, indisvalid = {ready} WHERE indrelid IN ({tables})")
 }
 
 fn parties(sizes: Sizes) -> Vec<String> {
@@ -208,8 +187,8 @@ fn past(sizes: Sizes) -> Vec<String> {
              {ahead} FROM generate_series(0, {teams} - 1, 2) AS t"
         ),
         format!(
-            "INSERT INTO assignment_people (assignment_id, person_id, first_day, last_day)
-             SELECT a.assignment_id, m.person_id, a.first_day, a.last_day
+            "INSERT INTO assignment_people (assignment_id, person_id, first_day, last_day, role)
+             SELECT a.assignment_id, m.person_id, a.first_day, a.last_day, m.role
                FROM assignments a JOIN members m ON m.team_id = a.team_id
               WHERE a.state = 'STANDING' OR ('x' || right(m.person_id::TEXT, 12))::BIT(48)::BIGINT % 10 < {}",
             sizes.people_each

@@ -2,9 +2,11 @@
 
 mod calendar;
 mod ends;
+mod holding;
 mod lists;
 mod overrides;
 mod races;
 mod reasons;
 mod standing;
+mod stops;
 mod yard;
