@@ -17,10 +17,11 @@ ALTER TABLE journal
 CREATE TABLE change_subjects (
     scope_id   UUID   NOT NULL,
     revision   BIGINT NOT NULL,
+    -- Clients make ids, so two records of different kinds may share one.
     subject_id UUID   NOT NULL,
     -- Word of the kind of record, such as TASK.
     kind       TEXT   NOT NULL,
-    CONSTRAINT change_subjects_pkey PRIMARY KEY (scope_id, revision, subject_id)
+    CONSTRAINT change_subjects_pkey PRIMARY KEY (scope_id, revision, subject_id, kind)
 );
 CREATE INDEX change_subjects_scope_id_subject_id_idx ON change_subjects (scope_id, subject_id, revision);
 
@@ -437,6 +438,8 @@ CREATE TABLE assignment_people (
     person_id     UUID NOT NULL,
     first_day     DATE NOT NULL,
     last_day      DATE NOT NULL,
+    -- In the team on these days. Only work in roles that need accreditation keeps it from lapsing.
+    role          TEXT NOT NULL,
     CONSTRAINT assignment_people_pkey PRIMARY KEY (assignment_id, person_id, first_day),
     CONSTRAINT assignment_people_assignment_id_fkey FOREIGN KEY (assignment_id) REFERENCES assignments,
     CONSTRAINT assignment_people_days_check CHECK (first_day <= last_day),

@@ -3,6 +3,7 @@
 use jiff::civil::Date;
 
 use crate::app::App;
+use crate::app::assignment::holding::expect_unused;
 use crate::app::change::{Changed, Changing, Ground, Record, Request};
 use crate::app::page::{Page, PageRequest};
 use crate::app::rights::may_act_for;
@@ -17,6 +18,7 @@ use crate::domain::text::Title;
 use crate::error::{Error, Violations};
 use crate::store::Connection;
 use crate::store::asset::{AssetFilter, find_asset, insert_asset, list_assets, update_asset};
+use crate::store::assignment::held::list_of_asset;
 
 /// Record an asset.
 #[derive(Debug, Clone)]
@@ -70,6 +72,10 @@ impl Changing for UpdateAsset {
         let AssetPatch { description, valid_until, state, shared_tasks_max } = self.patch.clone();
         asset.description = description.unwrap_or(asset.description);
         asset.valid_until = valid_until.unwrap_or(asset.valid_until);
+        if state == Some(AssetState::Withdrawn) {
+            let held = list_of_asset(&mut *ground.conn, asset.id).await?;
+            expect_unused(&held, ground.now, (Kind::Asset, asset.id.uuid()), "be withdrawn")?;
+        }
         asset.state = state.unwrap_or(asset.state);
         asset.shared_tasks_max = shared_tasks_max.unwrap_or(asset.shared_tasks_max);
         // Only the stored asset says of which kind it is.
@@ -108,7 +114,8 @@ impl App {
     /// Changes an asset.
     ///
     /// # Errors
-    /// `Stale` when the caller knows an older state; `Invalid` when the values do not fit its kind.
+    /// `Stale` when the caller knows an older state; `Invalid` when the values do not fit its kind; refuses
+    /// to withdraw what a standing assignment needs.
     pub async fn update_asset(
         &self,
         caller: &Caller,

@@ -5,6 +5,7 @@
 
 mod check;
 mod facts;
+pub(crate) mod holding;
 mod reads;
 
 pub use check::{Candidate, Candidates, Checked};

@@ -223,8 +223,8 @@ async fn change_once(
     if let Some(answer) = replay(conn, codec, first, request).await? {
         return Ok((answer, Vec::new()));
     }
-    // Whoever held the heads may have changed which scopes this one concerns.
-    if 1 < scopes.len() && changing.scopes(conn).await? != scopes {
+    // Whoever held the heads may have changed which scopes this one concerns: one may have become two.
+    if changing.scopes(conn).await? != scopes {
         return Err(Error::Contended);
     }
     let now = heads.iter().fold(now, |now, head| recorded_at(now, head.recorded_at));

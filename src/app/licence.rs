@@ -35,8 +35,12 @@ pub struct GrantTaskLicence {
 }
 
 impl Changing for GrantTaskLicence {
-    async fn scopes(&self, _conn: &mut Connection) -> Result<Vec<ScopeId>, Error> {
-        Ok(vec![self.operator.scope()])
+    /// The first licence ever for a task makes others need one, so it must not come while the task's own operator sends
+    /// a team.
+    async fn scopes(&self, conn: &mut Connection) -> Result<Vec<ScopeId>, Error> {
+        let task = find_licensed_task(conn, self.task).await?;
+        let other = task.and_then(|task| task.operator).filter(|other| *other != self.operator);
+        Ok([self.operator].into_iter().chain(other).map(OrganizationId::scope).collect())
     }
 
     async fn apply(&self, ground: &mut Ground<'_>) -> Result<(), Error> {

@@ -3,21 +3,25 @@
 use jiff::civil::Date;
 
 use crate::app::App;
+use crate::app::assignment::holding::expect_fit;
 use crate::app::change::{Changed, Changing, Ground, Record, Request};
 use crate::app::page::{Page, PageRequest};
 use crate::app::rights::may_act_for;
 use crate::app::team::{expect_revision, known_team};
 use crate::app::token::Filter;
+use crate::domain::assignment::joining::{Held, Moved};
 use crate::domain::caller::Caller;
 use crate::domain::days::Days;
 use crate::domain::ids::{MemberId, PersonId, ScopeId, TeamId};
 use crate::domain::kind::Kind;
+use crate::domain::policy::Policy;
 use crate::domain::refusal::Refusal;
 use crate::domain::team::{Member, MemberRole, Team, TeamState};
 use crate::domain::text::Title;
 use crate::error::{Error, Violations};
 use crate::store::Connection;
 use crate::store::assignment::find_assignments;
+use crate::store::assignment::held::list_of_team;
 use crate::store::member::{
     MemberFilter, find_member, follow_memberships, insert_member, list_members, update_member,
 };
@@ -73,16 +77,22 @@ pub struct RemoveMember {
     pub expected_revision: i64,
 }
 
-impl Changing for AddMember {
+/// A change of a membership, with what the gate of assignments needs to judge it.
+struct Judged<T> {
+    of: T,
+    policy: Policy,
+}
+
+impl Changing for Judged<AddMember> {
     async fn scopes(&self, conn: &mut Connection) -> Result<Vec<ScopeId>, Error> {
-        Ok(vec![known_team(conn, self.team).await?.organization.scope()])
+        Ok(vec![known_team(conn, self.of.team).await?.organization.scope()])
     }
 
     async fn apply(&self, ground: &mut Ground<'_>) -> Result<(), Error> {
-        let team = known_team(ground.conn, self.team).await?;
+        let team = known_team(ground.conn, self.of.team).await?;
         expect_active(&team)?;
         let scope = team.organization.scope();
-        let Self { id, person, name, role, days, .. } = self.clone();
+        let AddMember { id, person, name, role, days, .. } = self.of.clone();
         let (created_at, revision) = (ground.now, ground.revision(scope)?);
         let member = Member {
             id,
@@ -97,19 +107,20 @@ impl Changing for AddMember {
         };
         save_person(ground.conn, member.organization, person, &member.name).await?;
         insert_member(ground.conn, &member).await?;
-        follow(ground, member).await
+        follow(ground, self.policy, None, member).await
     }
 }
 
-impl Changing for UpdateMember {
+impl Changing for Judged<UpdateMember> {
     async fn scopes(&self, conn: &mut Connection) -> Result<Vec<ScopeId>, Error> {
-        Ok(vec![known_member(conn, self.member).await?.organization.scope()])
+        Ok(vec![known_member(conn, self.of.member).await?.organization.scope()])
     }
 
     async fn apply(&self, ground: &mut Ground<'_>) -> Result<(), Error> {
-        let mut member = known_member(ground.conn, self.member).await?;
-        expect_revision(Kind::Member, member.id, self.expected_revision, member.revision)?;
-        let MemberPatch { name, role, last_day } = self.patch.clone();
+        let was = known_member(ground.conn, self.of.member).await?;
+        let mut member = was.clone();
+        expect_revision(Kind::Member, member.id, self.of.expected_revision, member.revision)?;
+        let MemberPatch { name, role, last_day } = self.of.patch.clone();
         if let Some(name) = name {
             rename_person(ground.conn, member.person, &name).await?;
             member.name = name;
@@ -118,25 +129,26 @@ impl Changing for UpdateMember {
         if let Some(last_day) = last_day {
             member.days = until("member.last_day", &member, last_day)?;
         }
-        write(ground, member).await
+        write(ground, self.policy, &was, member).await
     }
 }
 
-impl Changing for RemoveMember {
+impl Changing for Judged<RemoveMember> {
     async fn scopes(&self, conn: &mut Connection) -> Result<Vec<ScopeId>, Error> {
-        Ok(vec![known_member(conn, self.member).await?.organization.scope()])
+        Ok(vec![known_member(conn, self.of.member).await?.organization.scope()])
     }
 
     async fn apply(&self, ground: &mut Ground<'_>) -> Result<(), Error> {
-        let mut member = known_member(ground.conn, self.member).await?;
-        expect_revision(Kind::Member, member.id, self.expected_revision, member.revision)?;
-        if let Some(last) = member.days.last().filter(|last| *last < self.last_day) {
+        let was = known_member(ground.conn, self.of.member).await?;
+        let mut member = was.clone();
+        expect_revision(Kind::Member, member.id, self.of.expected_revision, member.revision)?;
+        if let Some(last) = member.days.last().filter(|last| *last < self.of.last_day) {
             let rule =
-                format!("{} is after {last}, the last day; UpdateMember makes it longer", self.last_day);
+                format!("{} is after {last}, the last day; UpdateMember makes it longer", self.of.last_day);
             return Err(Violations::one("last_day", rule));
         }
-        member.days = until("last_day", &member, Some(self.last_day))?;
-        write(ground, member).await
+        member.days = until("last_day", &member, Some(self.of.last_day))?;
+        write(ground, self.policy, &was, member).await
     }
 }
 
@@ -145,17 +157,36 @@ fn until(field: &str, member: &Member, last_day: Option<Date>) -> Result<Days, E
 }
 
 /// Writes a changed membership, with what follows from it.
-async fn write(ground: &mut Ground<'_>, mut member: Member) -> Result<(), Error> {
+async fn write(
+    ground: &mut Ground<'_>,
+    policy: Policy,
+    was: &Member,
+    mut member: Member,
+) -> Result<(), Error> {
     let scope = member.organization.scope();
     member.revision = ground.revision(scope)?;
     update_member(ground.conn, &member).await?;
-    follow(ground, member).await
+    follow(ground, policy, Some(was), member).await
 }
 
-/// Lets the days on assignments follow a membership that was written, and records all that changed by it.
-async fn follow(ground: &mut Ground<'_>, member: Member) -> Result<(), Error> {
-    let scope = member.organization.scope();
-    let changed = follow_memberships(ground.conn, &member).await?;
+/// Lets the days on assignments follow a membership that was written, and records all that changed by it. Assignments
+/// that stand keep the people that the gate let pass.
+async fn follow(
+    ground: &mut Ground<'_>,
+    policy: Policy,
+    was: Option<&Member>,
+    member: Member,
+) -> Result<(), Error> {
+    let (scope, moved) = (member.organization.scope(), Moved::between(was, &member));
+    let mut changed = Vec::new();
+    if let Some(reach) = moved.reach() {
+        let held = list_of_team(&mut *ground.conn, member.team, reach).await?;
+        expect_fit(ground.conn, ground.now, policy, (&member, moved, &held)).await?;
+        let (going_on, over): (Vec<_>, Vec<_>) =
+            held.iter().partition(|held| held.ahead(ground.now).is_some());
+        let ids = |held: Vec<&Held>| held.into_iter().map(|held| held.id).collect::<Vec<_>>();
+        changed = follow_memberships(ground.conn, &member, (&ids(going_on), &ids(over))).await?;
+    }
     ground.record(scope, Record::Member(member))?;
     for assignment in find_assignments(ground.conn, &changed).await? {
         ground.record(scope, Record::Assignment(Box::new(assignment)))?;
@@ -185,8 +216,8 @@ impl App {
     /// Records that a person is in a team.
     ///
     /// # Errors
-    /// Refuses a disbanded team, a person of another operator, and days on which the person is in the team already or
-    /// works with another one.
+    /// Refuses a disbanded team, a person of another operator, days on which the person is in the team already or
+    /// works with another one, and whom the gate would not let into a standing assignment of the team.
     pub async fn add_member(
         &self,
         caller: &Caller,
@@ -195,7 +226,7 @@ impl App {
     ) -> Result<Changed, Error> {
         let team = self.get_team(caller, new.team, 0).await?;
         may_act_for(caller, team.organization)?;
-        self.change(caller, request, new).await
+        self.change(caller, request, Judged { of: new, policy: self.policy }).await
     }
 
     /// Changes a membership.
@@ -209,13 +240,14 @@ impl App {
         update: UpdateMember,
     ) -> Result<Changed, Error> {
         self.expect_own_member(caller, update.member).await?;
-        self.change(caller, request, update).await
+        self.change(caller, request, Judged { of: update, policy: self.policy }).await
     }
 
     /// Ends a membership early.
     ///
     /// # Errors
-    /// `Stale` when the caller knows an older state; `Invalid` when the day does not shorten it.
+    /// `Stale` when the caller knows an older state; `Invalid` when the day does not shorten it; refuses to leave a
+    /// standing assignment without anybody or without its paramedic.
     pub async fn remove_member(
         &self,
         caller: &Caller,
@@ -223,7 +255,7 @@ impl App {
         remove: RemoveMember,
     ) -> Result<Changed, Error> {
         self.expect_own_member(caller, remove.member).await?;
-        self.change(caller, request, remove).await
+        self.change(caller, request, Judged { of: remove, policy: self.policy }).await
     }
 
     async fn expect_own_member(&self, caller: &Caller, id: MemberId) -> Result<(), Error> {

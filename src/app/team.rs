@@ -1,11 +1,16 @@
 //! Use cases of teams.
 
+use jiff::Span;
+use jiff::tz::TimeZone;
+
 use crate::app::App;
+use crate::app::assignment::holding::expect_unused;
 use crate::app::change::{Changed, Changing, Ground, Record, Request};
 use crate::app::page::{Page, PageRequest};
 use crate::app::rights::may_act_for;
 use crate::app::token::Filter;
 use crate::domain::caller::Caller;
+use crate::domain::days::{Days, today_in};
 use crate::domain::ids::{ScopeId, TeamId};
 use crate::domain::kind::Kind;
 use crate::domain::organization::OrganizationKind;
@@ -13,6 +18,7 @@ use crate::domain::team::{Team, TeamState, TeamType};
 use crate::domain::text::{Note, Title};
 use crate::error::Error;
 use crate::store::Connection;
+use crate::store::assignment::held::list_of_team;
 use crate::store::team::{TeamFilter, find_team, insert_team, list_teams, update_team};
 
 /// Record a team.
@@ -65,6 +71,13 @@ impl Changing for UpdateTeam {
         let TeamPatch { name, kind, state, note } = self.patch.clone();
         team.name = name.unwrap_or(team.name);
         team.kind = kind.unwrap_or(team.kind);
+        if state == Some(TeamState::Disbanded) {
+            // It may still be the day before somewhere.
+            let since = today_in(&TimeZone::UTC, ground.now).saturating_sub(Span::new().days(1));
+            let ahead = Days::new(since, None).map_err(Error::bug)?;
+            let held = list_of_team(&mut *ground.conn, team.id, ahead).await?;
+            expect_unused(&held, ground.now, (Kind::Team, team.id.uuid()), "be disbanded")?;
+        }
         team.state = state.unwrap_or(team.state);
         team.note = note.unwrap_or(team.note);
         let scope = team.organization.scope();
@@ -111,7 +124,7 @@ impl App {
     /// Changes a team.
     ///
     /// # Errors
-    /// `Stale` when the caller knows an older state.
+    /// `Stale` when the caller knows an older state; refuses to disband a team that a standing assignment sends.
     pub async fn update_team(
         &self,
         caller: &Caller,

@@ -3,6 +3,7 @@
 pub mod ending;
 pub mod facts;
 pub mod gate;
+pub mod joining;
 
 use jiff::Timestamp;
 use jiff::civil::Date;

@@ -109,6 +109,21 @@ words! {
     }
 }
 
+impl MemberRole {
+    /// Whether a person in this role must be accredited for the activity: everyone who searches, clears, or decides
+    /// about it. Drivers, community liaison, paramedics and others do not.
+    #[must_use]
+    pub const fn searches_or_clears(self) -> bool {
+        !matches!(self, Self::Driver | Self::CommunityLiaison | Self::Paramedic | Self::Other)
+    }
+
+    /// The words of all roles that must be accredited.
+    #[must_use]
+    pub fn words_of_work() -> Vec<&'static str> {
+        Self::ALL.iter().filter(|role| role.searches_or_clears()).map(|role| role.word()).collect()
+    }
+}
+
 /// The time of one person in one team.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {

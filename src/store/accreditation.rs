@@ -37,6 +37,28 @@ pub struct AccreditationFilter {
     pub after: Uuid,
 }
 
+/// A statement that reads accreditations, each with its suspensions.
+macro_rules! select_accreditations {
+    ($name:literal, $rest:literal) => {
+        concat!(
+            "-- accreditation.",
+            $name,
+            "
+         SELECT a.organization_id, a.accreditation_id, a.level, a.subject_id, a.authority_id, a.activity, a.certificate,
+                a.first_day, a.last_day, a.state, a.granted_at, a.withdrawn_on, a.withdrawal_reason, a.created_at,
+                a.revision,
+                ARRAY(SELECT s.first_day FROM suspensions s WHERE s.accreditation_id = a.accreditation_id
+                       ORDER BY s.first_day) AS suspended_from,
+                ARRAY(SELECT s.last_day FROM suspensions s WHERE s.accreditation_id = a.accreditation_id
+                       ORDER BY s.first_day) AS suspended_until,
+                ARRAY(SELECT s.reason FROM suspensions s WHERE s.accreditation_id = a.accreditation_id
+                       ORDER BY s.first_day) AS suspended_for
+           FROM accreditations a ",
+            $rest
+        )
+    };
+}
+
 #[derive(FromRow)]
 struct AccreditationRow {
     organization_id: Uuid,
@@ -158,7 +180,7 @@ pub async fn update_accreditation(conn: &mut PgConnection, changed: &Accreditati
     .map_err(failed)?;
     expect_rows(done.rows_affected(), 1)?;
     match changed.suspensions.last() {
-        // Only the last one ever changes.
+        // Only the last one ever changes, and its first day only to an earlier one.
         Some(last) => save_suspension(conn, changed.id, last).await,
         None => Ok(()),
     }
@@ -171,9 +193,17 @@ async fn save_suspension(
     suspension: &Suspension,
 ) -> Result<(), Error> {
     sqlx::query(
+        "-- accreditation.clear_suspension
+         DELETE FROM suspensions WHERE accreditation_id = $1 AND $2 <= first_day",
+    )
+    .bind(id.uuid())
+    .bind(suspension.days.first().to_sqlx())
+    .execute(&mut *conn)
+    .await
+    .map_err(failed)?;
+    sqlx::query(
         "-- accreditation.save_suspension
-         INSERT INTO suspensions (accreditation_id, first_day, last_day, reason) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (accreditation_id, first_day) DO UPDATE SET last_day = excluded.last_day",
+         INSERT INTO suspensions (accreditation_id, first_day, last_day, reason) VALUES ($1, $2, $3, $4)",
     )
     .bind(id.uuid())
     .bind(suspension.days.first().to_sqlx())
@@ -214,23 +244,12 @@ pub async fn find_accreditation(
     conn: impl PgExecutor<'_>,
     id: AccreditationId,
 ) -> Result<Option<Accreditation>, Error> {
-    let row: Option<AccreditationRow> = sqlx::query_as(
-        "-- accreditation.find
-         SELECT a.organization_id, a.accreditation_id, a.level, a.subject_id, a.authority_id, a.activity, a.certificate,
-                a.first_day, a.last_day, a.state, a.granted_at, a.withdrawn_on, a.withdrawal_reason, a.created_at,
-                a.revision,
-                ARRAY(SELECT s.first_day FROM suspensions s WHERE s.accreditation_id = a.accreditation_id
-                       ORDER BY s.first_day) AS suspended_from,
-                ARRAY(SELECT s.last_day FROM suspensions s WHERE s.accreditation_id = a.accreditation_id
-                       ORDER BY s.first_day) AS suspended_until,
-                ARRAY(SELECT s.reason FROM suspensions s WHERE s.accreditation_id = a.accreditation_id
-                       ORDER BY s.first_day) AS suspended_for
-           FROM accreditations a WHERE a.accreditation_id = $1",
-    )
-    .bind(id.uuid())
-    .fetch_optional(conn)
-    .await
-    .map_err(failed)?;
+    let row: Option<AccreditationRow> =
+        sqlx::query_as(select_accreditations!("find", "WHERE a.accreditation_id = $1"))
+            .bind(id.uuid())
+            .fetch_optional(conn)
+            .await
+            .map_err(failed)?;
     row.map(Accreditation::try_from).transpose()
 }
 
@@ -244,21 +263,11 @@ pub async fn list_for(
     subjects: &[Uuid],
     activity: Option<ActivityType>,
 ) -> Result<Vec<Accreditation>, Error> {
-    let rows: Vec<AccreditationRow> = sqlx::query_as(
-        "-- accreditation.list_for
-         SELECT a.organization_id, a.accreditation_id, a.level, a.subject_id, a.authority_id, a.activity, a.certificate,
-                a.first_day, a.last_day, a.state, a.granted_at, a.withdrawn_on, a.withdrawal_reason, a.created_at,
-                a.revision,
-                ARRAY(SELECT s.first_day FROM suspensions s WHERE s.accreditation_id = a.accreditation_id
-                       ORDER BY s.first_day) AS suspended_from,
-                ARRAY(SELECT s.last_day FROM suspensions s WHERE s.accreditation_id = a.accreditation_id
-                       ORDER BY s.first_day) AS suspended_until,
-                ARRAY(SELECT s.reason FROM suspensions s WHERE s.accreditation_id = a.accreditation_id
-                       ORDER BY s.first_day) AS suspended_for
-           FROM accreditations a
-          WHERE a.subject_id = ANY($1) AND ($2::text IS NULL OR a.activity = $2)
-          ORDER BY a.accreditation_id",
-    )
+    let rows: Vec<AccreditationRow> = sqlx::query_as(select_accreditations!(
+        "list_for",
+        "WHERE a.subject_id = ANY($1) AND ($2::text IS NULL OR a.activity = $2)
+          ORDER BY a.accreditation_id"
+    ))
     .bind(subjects)
     .bind(activity.map(ActivityType::word))
     .fetch_all(conn)
@@ -277,25 +286,15 @@ pub async fn list_accreditations(
     filter: &AccreditationFilter,
     limit: i64,
 ) -> Result<Vec<Accreditation>, Error> {
-    let rows: Vec<AccreditationRow> = sqlx::query_as(
-        "-- accreditation.list
-         SELECT a.organization_id, a.accreditation_id, a.level, a.subject_id, a.authority_id, a.activity, a.certificate,
-                a.first_day, a.last_day, a.state, a.granted_at, a.withdrawn_on, a.withdrawal_reason, a.created_at,
-                a.revision,
-                ARRAY(SELECT s.first_day FROM suspensions s WHERE s.accreditation_id = a.accreditation_id
-                       ORDER BY s.first_day) AS suspended_from,
-                ARRAY(SELECT s.last_day FROM suspensions s WHERE s.accreditation_id = a.accreditation_id
-                       ORDER BY s.first_day) AS suspended_until,
-                ARRAY(SELECT s.reason FROM suspensions s WHERE s.accreditation_id = a.accreditation_id
-                       ORDER BY s.first_day) AS suspended_for
-           FROM accreditations a
-          WHERE a.organization_id = $1 AND $2 < a.accreditation_id
+    let rows: Vec<AccreditationRow> = sqlx::query_as(select_accreditations!(
+        "list",
+        "WHERE a.organization_id = $1 AND $2 < a.accreditation_id
             AND ($3::text IS NULL OR a.level = $3) AND ($4::uuid IS NULL OR a.subject_id = $4)
             AND ($5::text IS NULL OR a.activity = $5)
             AND ($6::text IS NULL OR $6 = CASE WHEN a.state IN ('ACCREDITED', 'SUSPENDED') AND a.last_day < $7
                                                THEN 'EXPIRED' ELSE a.state END)
-          ORDER BY a.accreditation_id LIMIT $8",
-    )
+          ORDER BY a.accreditation_id LIMIT $8"
+    ))
     .bind(filter.operator.uuid())
     .bind(filter.after)
     .bind(filter.level.map(AccreditationLevel::word))

@@ -1,6 +1,7 @@
 //! SQL of assignments: writing them, and reading what the check of one needs to know.
 
 pub mod facts;
+pub mod held;
 pub mod people;
 mod rows;
 
@@ -113,9 +114,11 @@ async fn insert_people_and_assets(conn: &mut PgConnection, new: &Assignment) -> 
     sqlx::query(
         "-- assignment.insert_people
          WITH people AS (
-             INSERT INTO assignment_people (assignment_id, person_id, first_day, last_day)
-             SELECT $1, n.person_id, n.first_day, n.last_day
-               FROM UNNEST($2::uuid[], $3::date[], $4::date[]) AS n(person_id, first_day, last_day))
+             INSERT INTO assignment_people (assignment_id, person_id, first_day, last_day, role)
+             SELECT $1, n.person_id, n.first_day, n.last_day, m.role
+               FROM UNNEST($2::uuid[], $3::date[], $4::date[]) AS n(person_id, first_day, last_day)
+               JOIN members m ON m.team_id = $8 AND m.person_id = n.person_id
+                AND n.first_day BETWEEN m.first_day AND COALESCE(m.last_day, 'infinity'))
          INSERT INTO assignment_assets (assignment_id, asset_id, first_day, last_day)
          SELECT $1, n.asset_id, $6, $7 FROM UNNEST($5::uuid[]) AS n(asset_id)",
     )
@@ -126,6 +129,7 @@ async fn insert_people_and_assets(conn: &mut PgConnection, new: &Assignment) -> 
     .bind(new.assets.iter().map(|asset| asset.uuid()).collect::<Vec<_>>())
     .bind(new.first_day.to_sqlx())
     .bind(new.last_day.to_sqlx())
+    .bind(new.team.uuid())
     .execute(conn)
     .await?;
     Ok(())

@@ -23,7 +23,7 @@ pub struct Finding {
 }
 
 /// Every rule that the audit checks, with its meaning.
-pub const INVARIANTS: [(&str, &str); 15] = [
+pub const INVARIANTS: [(&str, &str); 19] = [
     ("children_sum_to_allocated_out", "what a parent gave out is what its children received"),
     ("child_count_is_exact", "every allocation knows how many children it has"),
     ("reservations_sum_to_reserved", "what is reserved is what the reservations hold"),
@@ -38,6 +38,13 @@ pub const INVARIANTS: [(&str, &str); 15] = [
     ("splits_move_land_and_make_none", "what goes out of split sites comes to their parts"),
     ("released_sites_have_no_land", "nothing is left of a site that is closed or handed over"),
     ("no_work_under_a_safety_stop", "no task is ready for work or at work while a stop of it is in force"),
+    ("people_work_while_they_are_members", "days of people are days of the assignment and of a membership"),
+    ("assets_are_away_as_long_as_the_team", "days of assets are those of their assignment"),
+    (
+        "suspended_is_what_a_suspension_holds",
+        "what is suspended has a suspension without end, and nothing else",
+    ),
+    ("an_assignment_is_of_one_operator", "team, people and assets are the operator's own"),
     (LEAF_HASH, "every stored hash is that of its stored bytes"),
 ];
 

@@ -103,3 +103,44 @@ SELECT 'no_work_under_a_safety_stop', t.program_id, t.task_id,
                      WHEN 'OPERATOR' THEN k.target_id = t.operator_id
                      ELSE EXISTS (SELECT FROM task_sites s WHERE s.task_id = t.task_id AND s.site_id = k.target_id) END
  WHERE ($1::uuid IS NULL OR t.program_id = $1) AND t.state IN ('MOBILISED', 'ACTIVE')
+UNION ALL
+SELECT 'people_work_while_they_are_members', a.organization_id, a.assignment_id,
+       format('%s, %s: person %s from %s to %s as %s', a.state, daterange(a.first_day, a.last_day, '[]'), w.person_id,
+              w.first_day, w.last_day, w.role)
+  FROM assignment_people w JOIN assignments a ON a.assignment_id = w.assignment_id
+ WHERE ($1::uuid IS NULL OR a.organization_id = $1)
+   AND (a.state = 'CANCELLED' OR w.first_day < a.first_day OR a.last_day < w.last_day
+        OR NOT EXISTS (SELECT FROM members m
+                        WHERE m.team_id = a.team_id AND m.person_id = w.person_id AND m.first_day <= w.first_day
+                          AND (m.last_day IS NULL OR w.last_day <= m.last_day)))
+UNION ALL
+SELECT 'assets_are_away_as_long_as_the_team', a.organization_id, a.assignment_id,
+       format('%s, %s: asset %s from %s to %s', a.state, daterange(a.first_day, a.last_day, '[]'), t.asset_id,
+              t.first_day, t.last_day)
+  FROM assignment_assets t JOIN assignments a ON a.assignment_id = t.assignment_id
+ WHERE ($1::uuid IS NULL OR a.organization_id = $1)
+   AND (a.state = 'CANCELLED' OR t.first_day <> a.first_day OR t.last_day <> a.last_day)
+UNION ALL
+-- What is withdrawn while it is suspended keeps its suspension.
+SELECT 'suspended_is_what_a_suspension_holds', c.organization_id, c.accreditation_id,
+       format('%s with %s suspensions without end', c.state, c.open)
+  FROM (SELECT n.organization_id, n.accreditation_id, n.state,
+               (SELECT count(*) FROM suspensions s
+                 WHERE s.accreditation_id = n.accreditation_id AND s.last_day IS NULL) AS open
+          FROM accreditations n WHERE $1::uuid IS NULL OR n.organization_id = $1) c
+ WHERE c.state <> 'WITHDRAWN' AND (c.state = 'SUSPENDED') <> (c.open = 1)
+UNION ALL
+SELECT 'an_assignment_is_of_one_operator', a.organization_id, a.assignment_id,
+       format('of operator %s, with %s %s of %s', a.organization_id, o.what, o.id, o.owner)
+  FROM assignments a
+  JOIN LATERAL (
+        SELECT 'team' AS what, t.team_id AS id, t.organization_id AS owner FROM teams t WHERE t.team_id = a.team_id
+        UNION ALL
+        SELECT 'person', p.person_id, p.organization_id
+          FROM assignment_people w JOIN people p ON p.person_id = w.person_id
+         WHERE w.assignment_id = a.assignment_id
+        UNION ALL
+        SELECT 'asset', s.asset_id, s.organization_id
+          FROM assignment_assets x JOIN assets s ON s.asset_id = x.asset_id
+         WHERE x.assignment_id = a.assignment_id) o ON o.owner <> a.organization_id
+ WHERE $1::uuid IS NULL OR a.organization_id = $1

@@ -44,7 +44,7 @@ pub async fn append(conn: &mut PgConnection, appended: &Appended) -> Result<(), 
     sqlx::query(
         "-- change.append
          INSERT INTO change_subjects (scope_id, revision, subject_id, kind)
-         SELECT DISTINCT ON (n.subject_id) $1, $2, n.subject_id, n.kind
+         SELECT DISTINCT $1::uuid, $2::bigint, n.subject_id, n.kind
            FROM UNNEST($3::uuid[], $4::text[]) AS n(subject_id, kind)",
     )
     .bind(head.scope.uuid())
@@ -71,7 +71,7 @@ pub async fn list_revisions_of(
 ) -> Result<Vec<i64>, Error> {
     sqlx::query_scalar(
         "-- change.list_of_subject
-         SELECT revision FROM change_subjects
+         SELECT DISTINCT revision FROM change_subjects
           WHERE scope_id = $1 AND subject_id = $2 AND $3 < revision ORDER BY revision LIMIT $4",
     )
     .bind(scope.uuid())

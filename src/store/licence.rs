@@ -63,6 +63,8 @@ pub struct LicensedTask {
     pub program: ProgramId,
     /// The authority of its sites, once it has any.
     pub authority: Option<OrganizationId>,
+    /// The operator that is to do it, once it is chosen.
+    pub operator: Option<OrganizationId>,
 }
 
 /// The task of a licence.
@@ -74,17 +76,18 @@ pub async fn find_licensed_task(
     conn: impl PgExecutor<'_>,
     id: TaskId,
 ) -> Result<Option<LicensedTask>, Error> {
-    let row: Option<(Uuid, Option<Uuid>)> = sqlx::query_as(
+    let row: Option<(Uuid, Option<Uuid>, Option<Uuid>)> = sqlx::query_as(
         "-- licence.find_task
-         SELECT program_id, authority_id FROM tasks WHERE task_id = $1",
+         SELECT program_id, authority_id, operator_id FROM tasks WHERE task_id = $1",
     )
     .bind(id.uuid())
     .fetch_optional(conn)
     .await
     .map_err(failed)?;
-    Ok(row.map(|(program, authority)| LicensedTask {
+    Ok(row.map(|(program, authority, operator)| LicensedTask {
         program: ProgramId::new(program),
         authority: authority.map(OrganizationId::new),
+        operator: operator.map(OrganizationId::new),
     }))
 }
 
@@ -145,18 +148,4 @@ pub async fn list_licences(
     .await
     .map_err(failed)?;
     rows.into_iter().map(TaskLicence::try_from).collect()
-}
-
-/// Every licence of an operator for a task.
-///
-/// # Errors
-/// Fails when the database does.
-#[tracing::instrument(level = "debug", name = "db.licence.list_for", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "licence.list_for"))]
-pub async fn list_licences_for(
-    conn: impl PgExecutor<'_>,
-    operator: OrganizationId,
-    task: TaskId,
-) -> Result<Vec<TaskLicence>, Error> {
-    let filter = LicenceFilter { operator, task: Some(task), after: Uuid::nil() };
-    list_licences(conn, &filter, i64::MAX).await
 }

@@ -122,9 +122,13 @@ fn overlap(person: PersonId, what: &'static str) -> Error {
     Refusal::DaysOverlap { kind: Kind::Person, id: person.uuid(), what }.into()
 }
 
-/// Makes the days of a person on the assignments of a team what they follow from: the days of each assignment that
-/// was not cancelled and the days of the person's memberships, as far as they are the same days. Answers the
-/// assignments that are changed by that, which get the revision.
+/// An assignment, with the first and the last day of a person on it, and the role.
+type WorkedRow = (Uuid, jiff_sqlx::Date, jiff_sqlx::Date, String);
+
+/// Makes the days of a person on assignments of a team what they follow from. On those that go on, they are the days
+/// of the assignment and of the person's memberships, as far as they are the same days. On those that are over, days
+/// only go: who joins later did not work there. Answers the assignments that are changed by that, which get the
+/// revision.
 ///
 /// # Errors
 /// Refuses days on which the person is on an assignment of another team.
@@ -132,33 +136,46 @@ fn overlap(person: PersonId, what: &'static str) -> Error {
 pub async fn follow_memberships(
     conn: &mut PgConnection,
     member: &Member,
+    (going_on, over): (&[AssignmentId], &[AssignmentId]),
 ) -> Result<Vec<AssignmentId>, Error> {
+    let going_on: Vec<Uuid> = going_on.iter().map(|id| id.uuid()).collect();
+    let over: Vec<Uuid> = over.iter().map(|id| id.uuid()).collect();
     // Two statements: in one, the rows that go would still be in the way of those that come.
     let before: Vec<WorkedRow> = sqlx::query_as(
         "-- member.follow_clear
-         DELETE FROM assignment_people w USING assignments a
-          WHERE a.team_id = $1 AND a.state <> 'CANCELLED'
-            AND w.assignment_id = a.assignment_id AND w.person_id = $2
-         RETURNING w.assignment_id, w.first_day, w.last_day",
+         DELETE FROM assignment_people WHERE assignment_id = ANY($1) AND person_id = $2
+         RETURNING assignment_id, first_day, last_day, role",
     )
-    .bind(member.team.uuid())
+    .bind([going_on.as_slice(), over.as_slice()].concat())
     .bind(member.person.uuid())
     .fetch_all(&mut *conn)
     .await
     .map_err(failed)?;
+    let kept: Vec<&WorkedRow> = before.iter().filter(|row| over.contains(&row.0)).collect();
     // LEAST passes over the null of what is open-ended.
     let after: Result<Vec<WorkedRow>, _> = sqlx::query_as(
         "-- member.follow
-         INSERT INTO assignment_people (assignment_id, person_id, first_day, last_day)
-         SELECT a.assignment_id, m.person_id, GREATEST(a.first_day, m.first_day), LEAST(a.last_day, m.last_day)
+         INSERT INTO assignment_people (assignment_id, person_id, first_day, last_day, role)
+         SELECT a.assignment_id, m.person_id, GREATEST(a.first_day, m.first_day), LEAST(a.last_day, m.last_day),
+                COALESCE(a.role, m.role)
            FROM members m
-           JOIN assignments a ON a.team_id = m.team_id AND a.state <> 'CANCELLED'
-            AND a.first_day <= COALESCE(m.last_day, 'infinity') AND m.first_day <= a.last_day
+           JOIN (SELECT s.assignment_id, s.first_day, s.last_day, NULL::text AS role
+                   FROM assignments s WHERE s.assignment_id = ANY($3)
+                 UNION ALL
+                 SELECT k.assignment_id, k.first_day, k.last_day, k.role
+                   FROM UNNEST($4::uuid[], $5::date[], $6::date[], $7::text[])
+                     AS k(assignment_id, first_day, last_day, role)) a
+             ON a.first_day <= COALESCE(m.last_day, 'infinity') AND m.first_day <= a.last_day
           WHERE m.team_id = $1 AND m.person_id = $2
-         RETURNING assignment_id, first_day, last_day",
+         RETURNING assignment_id, first_day, last_day, role",
     )
     .bind(member.team.uuid())
     .bind(member.person.uuid())
+    .bind(&going_on)
+    .bind(kept.iter().map(|row| row.0).collect::<Vec<_>>())
+    .bind(kept.iter().map(|row| row.1).collect::<Vec<_>>())
+    .bind(kept.iter().map(|row| row.2).collect::<Vec<_>>())
+    .bind(kept.iter().map(|row| row.3.as_str()).collect::<Vec<_>>())
     .fetch_all(&mut *conn)
     .await;
     let after = after.map_err(|error| match broken_constraint(&error) {
@@ -166,15 +183,12 @@ pub async fn follow_memberships(
         _ => failed(error),
     })?;
     let days = |rows: &[WorkedRow]| -> BTreeSet<(Uuid, Date, Date)> {
-        rows.iter().map(|(id, first, last)| (*id, first.to_jiff(), last.to_jiff())).collect()
+        rows.iter().map(|(id, first, last, _)| (*id, first.to_jiff(), last.to_jiff())).collect()
     };
     let (before, after) = (days(&before), days(&after));
     let changed: BTreeSet<Uuid> = before.symmetric_difference(&after).map(|(id, _, _)| *id).collect();
     mark_assignments(conn, changed, member.revision).await
 }
-
-/// An assignment, with the first and the last day of a person on it.
-type WorkedRow = (Uuid, jiff_sqlx::Date, jiff_sqlx::Date);
 
 #[tracing::instrument(level = "debug", name = "db.member.mark_assignments", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "member.mark_assignments"))]
 async fn mark_assignments(

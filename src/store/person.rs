@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::domain::ids::{OrganizationId, PersonId};
 use crate::domain::kind::Kind;
-use crate::domain::refusal::Refusal;
+use crate::domain::team::MemberRole;
 use crate::domain::text::Title;
 use crate::error::Error;
 use crate::store::{expect_rows, failed};
@@ -36,15 +36,14 @@ pub async fn save_person(
     .bind(operator.uuid())
     .bind(person.uuid())
     .bind(name.as_str())
-    .fetch_optional(&mut *conn)
+    .fetch_optional(conn)
     .await
     .map_err(failed)?;
     if saved.is_some() {
         return Ok(());
     }
-    let owner = find_person(conn, person).await?.ok_or(Error::Contended)?;
-    Err(Refusal::BelongsElsewhere { kind: Kind::Person, id: person.uuid(), owner, organization: operator }
-        .into())
+    // Whose it is, is nobody's business.
+    Err(Error::id_elsewhere(Kind::Person, person, "member.person_id"))
 }
 
 /// Gives a person a new name.
@@ -85,7 +84,7 @@ pub async fn find_person(conn: impl PgExecutor<'_>, id: PersonId) -> Result<Opti
 /// When a person last touched the work, up to a day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LastTouch {
-    /// The last day in an assignment before the day.
+    /// The last day in an assignment before the day, in a role that must be accredited.
     pub worked: Option<Date>,
     /// The last refresher before or on the day.
     pub refreshed: Option<Date>,
@@ -114,7 +113,7 @@ pub async fn last_touch(
         "-- person.last_touch
          SELECT person_id,
                 (SELECT LEAST(w.last_day, $2::date - 1) FROM assignment_people w
-                  WHERE w.person_id = asked.person_id AND w.first_day < $2
+                  WHERE w.person_id = asked.person_id AND w.first_day < $2 AND w.role = ANY($3)
                   ORDER BY w.last_day DESC LIMIT 1) AS worked,
                 (SELECT r.held_on FROM refreshers r
                   WHERE r.person_id = asked.person_id AND r.held_on <= $2
@@ -123,6 +122,7 @@ pub async fn last_touch(
     )
     .bind(persons)
     .bind(before.to_sqlx())
+    .bind(MemberRole::words_of_work())
     .fetch_all(conn)
     .await
     .map_err(failed)?;

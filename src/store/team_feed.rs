@@ -109,10 +109,11 @@ pub async fn list_left(
 struct TouchedRow {
     revision: i64,
     subject_id: Uuid,
-    kind: String,
+    kinds: Vec<String>,
 }
 
-/// Assignments, tasks and sites that a journal touched after a position, at most `limit`, in order.
+/// Assignments, tasks and sites that a journal touched after a position, of at most `limit` ids, in order. Records of
+/// different kinds that share an id are at one position, and come together.
 ///
 /// # Errors
 /// Fails when the database does.
@@ -126,9 +127,9 @@ pub async fn list_touched(
     let kinds = [Kind::Assignment, Kind::Task, Kind::Site].map(|kind| kind.to_string());
     let rows: Vec<TouchedRow> = sqlx::query_as(
         "-- team_feed.list_touched
-         SELECT revision, subject_id, kind FROM change_subjects
+         SELECT revision, subject_id, array_agg(kind ORDER BY kind) AS kinds FROM change_subjects
           WHERE scope_id = $1 AND ($2, $3) < (revision, subject_id) AND kind = ANY($4)
-          ORDER BY revision, subject_id LIMIT $5",
+          GROUP BY revision, subject_id ORDER BY revision, subject_id LIMIT $5",
     )
     .bind(scope.uuid())
     .bind(after.revision)
@@ -139,15 +140,18 @@ pub async fn list_touched(
     .await
     .map_err(failed)?;
     let [assignment, task, _] = kinds;
-    let touched = |row: TouchedRow| {
-        let item = match row.kind {
-            kind if kind == assignment => Item::Assignment(AssignmentId::new(row.subject_id)),
-            kind if kind == task => Item::Task(TaskId::new(row.subject_id)),
-            _ => Item::Site(SiteId::new(row.subject_id)),
-        };
-        Touched { position: Position { revision: row.revision, subject: row.subject_id }, item }
-    };
-    Ok(rows.into_iter().map(touched).collect())
+    let mut touched = Vec::new();
+    for TouchedRow { revision, subject_id, kinds } in rows {
+        touched.extend(kinds.into_iter().map(|kind| {
+            let item = match kind {
+                kind if kind == assignment => Item::Assignment(AssignmentId::new(subject_id)),
+                kind if kind == task => Item::Task(TaskId::new(subject_id)),
+                _ => Item::Site(SiteId::new(subject_id)),
+            };
+            Touched { position: Position { revision, subject: subject_id }, item }
+        }));
+    }
+    Ok(touched)
 }
 
 /// Safety stops in force, the newest last.

@@ -88,7 +88,7 @@ pub(super) async fn read_changes(conn: &mut Connection, whose: Whose, known: Kno
     let head = read_head(&mut *conn, whose).await?;
     let limit = i64::try_from(SUBJECTS_MAX).unwrap_or(i64::MAX);
     let touched = list_touched(&mut *conn, whose.operator.scope(), known.subjects, limit).await?;
-    let last = touched.last().filter(|_| touched.len() == SUBJECTS_MAX);
+    let last = touched.last().filter(|_| SUBJECTS_MAX <= touched.len());
     let reached = last.map_or(Position::after(head), |last| last.position);
     let standing = list_standing(&mut *conn, whose.team).await?;
     let items: Vec<Item> = touched.iter().map(|touched| touched.item).collect();

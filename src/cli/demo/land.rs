@@ -16,8 +16,11 @@ const AREAS: &str = include_str!("../zimbabwe_cha.csv");
 /// Years at whose end the source gives areas, in the order of its columns.
 const YEARS: [i32; 3] = [2014, 2016, 2017];
 
+/// Code, name and area of a part.
+type Part = (&'static str, &'static str, i64);
+
 /// The splits of 2017: the site, and code, name and area of its parts.
-const SPLITS: [(&str, [(&str, &str, i64); 2]); 2] = [
+const SPLITS: [(&str, [Part; 2]); 2] = [
     ("ZW-01", [("ZW-01A", "Musengezi-Mazowe", 11_784_543), ("ZW-01B", "Mazowe-Rwenya", 11_802_059)]),
     (
         "ZW-02",
@@ -143,10 +146,10 @@ impl Surveyor {
     async fn split(
         &mut self,
         place: &Place,
-        parts: &[(&str, &str, i64)],
+        parts: &[Part],
         expected_revision: i64,
     ) -> Result<(), StartError> {
-        let part = |(code, name, area_m2): &(&str, &str, i64)| pb::SitePart {
+        let part = |(code, name, area_m2): &Part| pb::SitePart {
             site_id: site_id(code),
             code: (*code).to_owned(),
             name: (*name).to_owned(),

@@ -55,7 +55,8 @@ pub enum Objection {
 }
 
 impl AccreditationChange {
-    /// What comes of a state; none where the change is not allowed.
+    /// What comes of a state; none where the change is not allowed. What is suspended or withdrawn may be so again from
+    /// an earlier day on.
     #[must_use]
     pub const fn from(&self, state: State) -> Option<State> {
         match (self, state) {
@@ -64,14 +65,16 @@ impl AccreditationChange {
             (Self::Grant { .. }, State::FieldAssessment) | (Self::Reinstate { .. }, State::Suspended) => {
                 Some(State::Accredited)
             }
-            (Self::Suspend { .. }, State::Accredited) => Some(State::Suspended),
+            // Again for an earlier day than the one that stands: what happened must not wait for a later date.
+            (Self::Suspend { .. }, State::Accredited | State::Suspended) => Some(State::Suspended),
             (
                 Self::Withdraw { .. },
                 State::Applied
                 | State::DeskReview
                 | State::FieldAssessment
                 | State::Accredited
-                | State::Suspended,
+                | State::Suspended
+                | State::Withdrawn,
             ) => Some(State::Withdrawn),
             _ => None,
         }
@@ -104,7 +107,7 @@ impl Accreditation {
             }
             AccreditationChange::Suspend { first_day, reason } => self.suspend(first_day, reason)?,
             AccreditationChange::Reinstate { on_day } => self.reinstate(on_day)?,
-            AccreditationChange::Withdraw { on_day, reason } => self.withdrawn = Some((on_day, reason)),
+            AccreditationChange::Withdraw { on_day, reason } => self.withdraw(on_day, reason)?,
         }
         self.state = state;
         Ok(())
@@ -115,13 +118,29 @@ impl Accreditation {
             let rule = format!("{first_day} is after {last}, the last day of the accreditation");
             return Err(Objection::Field("first_day", rule));
         }
-        let before = self.suspensions.last().and_then(|suspension| suspension.days.last());
+        let open = self.suspensions.last().filter(|suspension| suspension.days.last().is_none());
+        if let Some(stands) = open.map(|open| open.days.first()).filter(|stands| *stands <= first_day) {
+            let rule = format!("{first_day} is not before {stands}, since when it is suspended");
+            return Err(Objection::Field("first_day", rule));
+        }
+        let closed = self.suspensions.len() - usize::from(open.is_some());
+        let before = self.suspensions[..closed].last().and_then(|suspension| suspension.days.last());
         if let Some(last) = before.filter(|last| first_day <= *last) {
             let rule = format!("{first_day} is not after {last}, the last day of the suspension before");
             return Err(Objection::Field("first_day", rule));
         }
         let days = Days::new(first_day, None).map_err(|rule| Objection::Field("first_day", rule))?;
+        self.suspensions.truncate(closed);
         self.suspensions.push(Suspension { days, reason });
+        Ok(())
+    }
+
+    fn withdraw(&mut self, on_day: Date, reason: Reason) -> Result<(), Objection> {
+        if let Some((stands, _)) = self.withdrawn.as_ref().filter(|(stands, _)| *stands <= on_day) {
+            let rule = format!("{on_day} is not before {stands}, from which day on it is withdrawn");
+            return Err(Objection::Field("on_day", rule));
+        }
+        self.withdrawn = Some((on_day, reason));
         Ok(())
     }
 
@@ -169,7 +188,7 @@ mod tests {
             AccreditationChange::Review,
             AccreditationChange::Assess,
             AccreditationChange::Grant { certificate: Reference::default(), days: whole() },
-            AccreditationChange::Suspend { first_day: date(2024, 6, 1), reason: reason() },
+            AccreditationChange::Suspend { first_day: date(2024, 5, 1), reason: reason() },
             AccreditationChange::Reinstate { on_day: date(2024, 7, 1) },
             AccreditationChange::Withdraw { on_day: date(2024, 8, 1), reason: reason() },
         ]
@@ -184,6 +203,9 @@ mod tests {
         if state == State::Suspended {
             of.suspend(date(2024, 6, 1), reason()).unwrap();
         }
+        if state == State::Withdrawn {
+            of.withdraw(date(2024, 9, 1), reason()).unwrap();
+        }
         Accreditation { state, ..of }
     }
 
@@ -195,8 +217,8 @@ mod tests {
             (State::DeskReview, ["-", "FIELD_ASSESSMENT", "-", "-", "-", "WITHDRAWN"]),
             (State::FieldAssessment, ["-", "-", "ACCREDITED", "-", "-", "WITHDRAWN"]),
             (State::Accredited, ["-", "-", "-", "SUSPENDED", "-", "WITHDRAWN"]),
-            (State::Suspended, ["-", "-", "-", "-", "ACCREDITED", "WITHDRAWN"]),
-            (State::Withdrawn, ["-"; 6]),
+            (State::Suspended, ["-", "-", "-", "SUSPENDED", "ACCREDITED", "WITHDRAWN"]),
+            (State::Withdrawn, ["-", "-", "-", "-", "-", "WITHDRAWN"]),
             (State::Expired, ["-"; 6]),
         ];
         assert_eq!(table.map(|(state, _)| state), *State::ALL);
@@ -233,10 +255,30 @@ mod tests {
         };
         expect(&mut of, suspend(date(2025, 1, 1)), "first_day");
         of.change(suspend(date(2024, 6, 1)), Timestamp::UNIX_EPOCH).unwrap();
+        expect(&mut of, suspend(date(2024, 6, 1)), "first_day");
         expect(&mut of, reinstate(date(2024, 6, 1)), "on_day");
         of.change(reinstate(date(2024, 6, 2)), Timestamp::UNIX_EPOCH).unwrap();
         expect(&mut of, suspend(date(2024, 6, 1)), "first_day");
         of.change(suspend(date(2024, 6, 2)), Timestamp::UNIX_EPOCH).unwrap();
         assert_eq!(of.suspensions.len(), 2);
+        let withdraw = |on_day| AccreditationChange::Withdraw { on_day, reason: reason() };
+        of.change(withdraw(date(2024, 8, 1)), Timestamp::UNIX_EPOCH).unwrap();
+        expect(&mut of, withdraw(date(2024, 8, 1)), "on_day");
+    }
+
+    #[test]
+    fn an_earlier_day_takes_the_place_of_the_one_that_stands() {
+        let suspend = |first_day| AccreditationChange::Suspend { first_day, reason: reason() };
+        let mut of = in_state(State::Suspended);
+        of.change(suspend(date(2024, 4, 1)), Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!(of.suspensions.len(), 1);
+        assert_eq!(of.valid_days().first_missing(whole()), Some(date(2024, 4, 1)));
+        let accident = Reason::parse("fraud").unwrap();
+        for on_day in [date(2024, 3, 1), date(2024, 2, 1)] {
+            let change = AccreditationChange::Withdraw { on_day, reason: accident.clone() };
+            of.change(change, Timestamp::UNIX_EPOCH).unwrap();
+            assert_eq!(of.valid_days().first_missing(whole()), Some(on_day));
+        }
+        assert_eq!(of.withdrawn, Some((date(2024, 2, 1), accident)));
     }
 }

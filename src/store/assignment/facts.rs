@@ -33,7 +33,7 @@ pub struct Window {
 }
 
 /// Which day it is where nothing says where.
-const NO_ZONE: &str = "UTC";
+pub(super) const NO_ZONE: &str = "UTC";
 
 /// The office of the program of a task.
 ///

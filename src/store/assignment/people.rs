@@ -77,7 +77,8 @@ struct MemberRow {
 /// Members of teams on some days, each with the last work and refresher before, and what is in the way. Their
 /// accreditation is another question, and empty here. By team, person and day.
 ///
-/// A person's days of work do not overlap, so the last of them has also the greatest last day.
+/// A person's days of work do not overlap, so the last of them has also the greatest last day. Only days in roles that
+/// must be accredited are work.
 ///
 /// # Errors
 /// Fails when the database does.
@@ -96,6 +97,7 @@ pub async fn list_crews(
                         least(m.last_day, $3) AS last_day,
                         (SELECT least(w.last_day, greatest(m.first_day, $2) - 1) FROM assignment_people w
                           WHERE w.person_id = m.person_id AND w.first_day < greatest(m.first_day, $2)
+                            AND w.role = ANY($6)
                           ORDER BY w.last_day DESC LIMIT 1) AS last_worked,
                         (SELECT r.held_on FROM refreshers r
                           WHERE r.person_id = m.person_id AND r.held_on <= greatest(m.first_day, $2)
@@ -125,6 +127,7 @@ pub async fn list_crews(
     .bind(window.last.to_sqlx())
     .bind(window.except.map(AssignmentId::uuid))
     .bind(window.task.uuid())
+    .bind(MemberRole::words_of_work())
     .fetch_all(conn)
     .await
     .map_err(failed)?;

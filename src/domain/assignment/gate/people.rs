@@ -12,16 +12,6 @@ use crate::domain::assignment::{Finding, FindingReason};
 use crate::domain::days::Days;
 use crate::domain::ids::PersonId;
 use crate::domain::policy::Policy;
-use crate::domain::team::MemberRole;
-
-/// Whether a person in a role must be accredited for the activity: everyone who searches, clears, or decides about
-/// it. Drivers, community liaison, paramedics and others do not.
-const fn searches_or_clears(role: MemberRole) -> bool {
-    !matches!(
-        role,
-        MemberRole::Driver | MemberRole::CommunityLiaison | MemberRole::Paramedic | MemberRole::Other
-    )
-}
 
 pub(super) fn findings(facts: Facts<'_>, policy: Policy) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -29,7 +19,7 @@ pub(super) fn findings(facts: Facts<'_>, policy: Policy) -> Vec<Finding> {
     let mut worked: HashMap<PersonId, Date> = HashMap::new();
     for member in &facts.crew.members {
         found.extend(elsewhere(member));
-        if let Some(activity) = facts.work.activity.filter(|_| searches_or_clears(member.role)) {
+        if let Some(activity) = facts.work.activity.filter(|_| member.role.searches_or_clears()) {
             let last_worked = worked.get(&member.person).copied().max(member.last_worked);
             found.extend(unfit(member, activity, last_worked, policy));
         }
