@@ -6,6 +6,7 @@ mod assignments;
 mod feed_rig;
 mod land;
 mod licences;
+mod locks;
 mod members;
 mod outlines;
 mod safety_stops;

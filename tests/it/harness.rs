@@ -283,13 +283,12 @@ impl Replica {
         TeamServiceClient::new(self.channel.clone())
     }
 
-<<<<<<< HEAD
     pub(crate) fn tasks(&self) -> TaskServiceClient<Channel> {
         TaskServiceClient::new(self.channel.clone())
-=======
+    }
+
     pub(crate) fn sites(&self) -> SiteServiceClient<Channel> {
         SiteServiceClient::new(self.channel.clone())
->>>>>>> 172c0cc (Judge an outline by its country before its area, and test what is seen of sites)
     }
 
     pub(crate) fn reports(&self) -> BudgetReportServiceClient<Channel> {

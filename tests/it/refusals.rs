@@ -14,7 +14,7 @@ use crate::harness::{fresh_id, in_world};
 const COMMENTS: &str = include_str!("../../proto/safelane/v1/error_reason.proto");
 
 /// The code of each reason: what clients have built on. A new reason needs a row, and never a new code.
-const CODES: [(&str, &str); 47] = [
+const CODES: [(&str, &str); 54] = [
     ("FIELD_INVALID", "INVALID_ARGUMENT"),
     ("PAGE_TOKEN_INVALID", "INVALID_ARGUMENT"),
     ("RESUME_TOKEN_INVALID", "INVALID_ARGUMENT"),
@@ -62,6 +62,13 @@ const CODES: [(&str, &str); 47] = [
     ("LIMIT_REACHED", "FAILED_PRECONDITION"),
     ("OTHER_PERIOD", "FAILED_PRECONDITION"),
     ("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"),
+    ("WRONG_STATE", "FAILED_PRECONDITION"),
+    ("NOT_READY", "FAILED_PRECONDITION"),
+    ("SAFETY_STOPPED", "FAILED_PRECONDITION"),
+    ("ASSIGNMENT_REFUSED", "FAILED_PRECONDITION"),
+    ("AREA_MISMATCH", "FAILED_PRECONDITION"),
+    ("BELONGS_ELSEWHERE", "FAILED_PRECONDITION"),
+    ("DAYS_OVERLAP", "FAILED_PRECONDITION"),
 ];
 
 #[test]

@@ -217,15 +217,20 @@ async fn it_is_suspended_reinstated_and_withdrawn_by_day() {
         let of = granted(world, field.of_person()).await;
         let late = teams.suspend_accreditation(suspending(&of, "1999-01-01")).await.unwrap_err();
         assert!(late.message().starts_with("first_day: "), "{late}");
-        let request = suspending(&of, "1998-03-01");
+        let request = suspending(&of, "1998-03-05");
         let done = teams.suspend_accreditation(request.clone()).await.unwrap().into_inner();
         assert_eq!(teams.suspend_accreditation(request.clone()).await.unwrap().into_inner(), done);
         let stale = pb::SuspendAccreditationRequest { request_id: fresh_id(), ..request };
         assert_eq!(teams.suspend_accreditation(stale).await.unwrap_err().code(), Code::Aborted);
         let of = done.accreditation.unwrap();
         assert_eq!((of.state(), of.suspensions.len()), (State::Suspended, 1));
-        let twice = teams.suspend_accreditation(suspending(&of, "1998-04-01")).await.unwrap_err();
-        assert_eq!(reason(&twice).0, "WRONG_STATE");
+        let twice = teams.suspend_accreditation(suspending(&of, "1998-03-05")).await.unwrap_err();
+        assert!(twice.message().contains("is not before 1998-03-05"), "{twice}");
+        // What happened must not wait for a later day.
+        let done = teams.suspend_accreditation(suspending(&of, "1998-03-01")).await.unwrap().into_inner();
+        let of = done.accreditation.unwrap();
+        assert_eq!(shown(world, &of.accreditation_id).await, of);
+        assert_eq!((of.state(), of.suspensions.len()), (State::Suspended, 1));
         let empty = teams.reinstate_accreditation(reinstating(&of, "1998-03-01")).await.unwrap_err();
         assert!(empty.message().starts_with("on_day: "), "{empty}");
         let done = teams.reinstate_accreditation(reinstating(&of, "1998-03-11")).await.unwrap().into_inner();
@@ -248,6 +253,11 @@ async fn it_is_suspended_reinstated_and_withdrawn_by_day() {
             (State::Withdrawn, day("1998-05-01"), "Fraud")
         );
         assert_eq!(shown(world, &of.accreditation_id).await, of);
+        let done = teams.withdraw_accreditation(withdrawing(&of, "1998-04-01")).await.unwrap().into_inner();
+        let of = done.accreditation.unwrap();
+        assert_eq!(shown(world, &of.accreditation_id).await.withdrawn_on, day("1998-04-01"));
+        let later = teams.withdraw_accreditation(withdrawing(&of, "1998-05-01")).await.unwrap_err();
+        assert!(later.message().starts_with("on_day: "), "{later}");
         let ended = teams.reinstate_accreditation(reinstating(&of, "1998-06-01")).await.unwrap_err();
         assert_eq!(reason(&ended).0, "WRONG_STATE");
     })
@@ -334,6 +344,7 @@ async fn a_person_stands_down_without_work_and_returns_with_a_refresher() {
 #[tokio::test]
 async fn days_of_work_keep_a_person_current() {
     in_world(async |world| {
+        world.clock.set("1998-05-01T12:00:00Z");
         let field = Field::open(world).await;
         let (team, person) = (recorded_team(world, &field.operator, "MT-02").await, fresh_id());
         assign(world, &field.operator, &team, "1998-05-01", "1998-06-03").await;

@@ -177,8 +177,13 @@ async fn a_person_belongs_to_one_operator() {
             (recorded_team(world, &one, "MT-01").await, recorded_team(world, &two, "MT-01").await);
         let person = fresh_id();
         let known = added(world, member(&first, &person)).await;
-        let elsewhere = (Code::FailedPrecondition, "BELONGS_ELSEWHERE".to_owned());
-        assert_eq!(refused(world, member(&second, &person)).await, elsewhere);
+        let request = pb::AddMemberRequest { member: Some(member(&second, &person)) };
+        let elsewhere = world.teams().add_member(request).await.unwrap_err();
+        // Like any id that is taken: whose person it is, is not told.
+        let (name, facts) = reason(&elsewhere);
+        assert_eq!((elsewhere.code(), name.as_str()), (Code::AlreadyExists, "ID_TAKEN"));
+        assert_eq!(facts["differs"], "member.person_id");
+        assert!(!format!("{elsewhere:?}").contains(&one), "{elsewhere:?}");
         // The same membership id in the journal of the other operator is no retry.
         let same = pb::Member { member_id: known.member_id, ..member(&second, &fresh_id()) };
         assert_eq!(refused(world, same).await, (Code::AlreadyExists, "ID_TAKEN".to_owned()));
@@ -314,9 +319,12 @@ fn pair(first: &str, last: &str) -> (String, String) {
 #[tokio::test]
 async fn the_days_on_assignments_follow_the_memberships() {
     in_world(async |world| {
+        world.clock.set("1998-01-20T12:00:00Z");
         let operator = operator(world, "OP-1").await;
         let (team, person, mut teams) =
             (recorded_team(world, &operator, "MT-01").await, fresh_id(), world.teams());
+        // Somebody else is there all the time.
+        let other = added(world, member(&team, &fresh_id())).await;
         let spring = assign(world, &operator, &team, "1998-02-01", "1998-02-28").await;
         let summer = assign(world, &operator, &team, "1998-06-01", "1998-06-30").await;
         let joined =
@@ -348,9 +356,29 @@ async fn the_days_on_assignments_follow_the_memberships() {
         let revisions: Vec<i64> = listed.iter().map(|of| of.revision).collect();
         assert_eq!(revisions, [again.revision; 2]);
         assert_eq!((listed[0].people.len(), listed[1].people.len()), (2, 1));
-        // Somebody else is not touched by it.
+        // Somebody else is not touched by it, and a new name touches nobody's days.
+        let late = added(world, member(&team, &fresh_id())).await;
+        assert_eq!(days_on(world, &spring).await.len(), 3);
+        let rename = pb::UpdateMemberRequest {
+            request_id: fresh_id(),
+            expected_revision: other.revision,
+            member: Some(pb::Member { name: "Tendai Ncube".to_owned(), ..other }),
+            update_mask: Some(prost_types::FieldMask { paths: vec!["name".to_owned()] }),
+        };
+        teams.update_member(rename).await.unwrap();
+        assert_eq!(days_on(world, &spring).await.len(), 3);
+        // What is over is cut but not joined.
+        world.clock.set("1998-03-01T12:00:00Z");
         added(world, member(&team, &fresh_id())).await;
         assert_eq!(days_on(world, &spring).await.len(), 3);
+        let remove = pb::RemoveMemberRequest {
+            request_id: fresh_id(),
+            member_id: late.member_id,
+            last_day: day("1998-01-31"),
+            expected_revision: late.revision,
+        };
+        teams.remove_member(remove).await.unwrap();
+        assert_eq!(days_on(world, &spring).await.len(), 2);
     })
     .await;
 }
@@ -358,6 +386,7 @@ async fn the_days_on_assignments_follow_the_memberships() {
 #[tokio::test]
 async fn who_works_with_another_team_cannot_join_one_that_works() {
     in_world(async |world| {
+        world.clock.set("1998-01-20T12:00:00Z");
         let operator = operator(world, "OP-1").await;
         let one = recorded_team(world, &operator, "MT-01").await;
         let two = recorded_team(world, &operator, "MT-02").await;

@@ -111,7 +111,7 @@ async fn a_stop_halts_all_that_it_concerns_at_once_and_stands_first_in_every_jou
                     (now.state(), now.suspension_cause()),
                     (pb::TaskState::Suspended, pb::SuspensionCause::SafetyStop)
                 );
-                assert_eq!(now.safety_stop_ids, [stopped.safety_stop_id.clone()]);
+                assert_eq!(now.safety_stop_ids, [stopped.safety_stop_id.as_str()]);
                 let refused = works.step(&now, "Resume").await.unwrap_err();
                 assert_eq!(
                     (reason(&refused).0.as_str(), &reason(&refused).1["safety_stop_id"]),
@@ -171,7 +171,7 @@ async fn an_operator_that_gets_an_order_under_a_stop_is_told_of_it_before_the_or
         let planned = works.walked("T-1", &["Plan"]).await;
         let stopped = works.stop(Target::SiteId(works.site_ids[0].clone())).await.unwrap();
         let issued = works.issue(&planned).await.unwrap();
-        assert_eq!(issued.safety_stop_ids, [stopped.safety_stop_id.clone()]);
+        assert_eq!(issued.safety_stop_ids, [stopped.safety_stop_id.as_str()]);
         for journal in [&works.desk.program_id, &works.desk.operator_id] {
             assert_eq!(last_change(world, journal).await, ["stop", "task"]);
         }
@@ -219,7 +219,10 @@ async fn stops_are_issued_once_listed_and_read_back() {
         assert_eq!(works.stops(of_task(), false).await, all);
         assert_eq!(works.stops(Of::ProgramId(works.desk.program_id.clone()), true).await, all);
         assert_eq!(works.stops(Of::OperatorId(works.desk.operator_id.clone()), true).await, all);
-        assert_eq!(works.stops(Of::SiteId(works.site_ids[0].clone()), true).await, [two.clone()]);
+        assert_eq!(
+            works.stops(Of::SiteId(works.site_ids[0].clone()), true).await,
+            std::slice::from_ref(&two)
+        );
         assert_eq!(works.get(&task.task_id).await.safety_stop_ids, [one.clone(), two, three.clone()]);
         works.lift(&second).await.unwrap();
         assert_eq!(works.stops(of_task(), true).await, [three.clone(), one.clone()]);

@@ -43,7 +43,7 @@ pub(super) async fn take(
     mut client: TaskServiceClient<Channel>,
     task: &pb::Task,
     name: &str,
-    sent: &impl Sent,
+    sent: &(impl Sent + Sync),
 ) -> Result<pb::Task, Status> {
     let reason = || "As agreed on the phone".to_owned();
     let after = match name {
