@@ -17,18 +17,13 @@ use crate::desk::reason;
 use crate::evidence::chance::Chance;
 use crate::harness::{World, connect, in_world};
 
-/// How often callers meet in `make torture`, which takes a minute, and in every other run.
-const TRIALS_LONG: u32 = 1_000;
-const TRIALS_SHORT: u32 = 200;
+/// How often callers meet.
+const TRIALS: u32 = 1_000;
 const SEED: u64 = 1_998;
 /// Each trial has days of its own, so that it does not depend on the ones before.
 const WINDOW_DAYS: i64 = 12;
 /// What the database says when it is the one that found a conflict.
 const AT_THE_SAME_MOMENT: &str = "at the same moment";
-
-fn trials() -> u32 {
-    if std::env::var_os("SAFELANE_TORTURE_SECONDS").is_some() { TRIALS_LONG } else { TRIALS_SHORT }
-}
 
 /// What the callers of a trial share.
 #[derive(Debug, Clone, Copy)]
@@ -165,14 +160,13 @@ fn expect_apart(outcomes: &[Outcome], number: u32) {
 #[tokio::test]
 async fn of_concurrent_assignments_that_conflict_exactly_one_wins() {
     in_world(async |world| {
-        let trials = trials();
-        println!("seed {SEED}, {trials} trials");
+        println!("seed {SEED}, {TRIALS} trials");
         let (start, mut chance) = (Instant::now(), Chance::new(SEED));
         let mut yard = Yard::open(world).await;
         let crews = crews(&mut yard).await;
         let doors = [TeamServiceClient::new(connect(world.address).await), world.teams()];
         let (mut accepted, mut refused) = (0, 0);
-        for number in 0..trials {
+        for number in 0..TRIALS {
             let outcomes = meet(&doors, trial(&yard, &crews, &mut chance, number)).await;
             expect_apart(&outcomes, number);
             for lost in outcomes.iter().filter(|of| !of.accepted) {
@@ -185,7 +179,7 @@ async fn of_concurrent_assignments_that_conflict_exactly_one_wins() {
         }
         expect_no_double_booking(&mut yard).await;
         println!("{accepted} accepted, {refused} refused in {:?}", start.elapsed());
-        let least = usize::try_from(trials).unwrap();
+        let least = usize::try_from(TRIALS).unwrap();
         assert!(least / 2 < refused && least < accepted, "{accepted} and {refused}");
     })
     .await;
@@ -196,7 +190,7 @@ async fn of_concurrent_assignments_that_conflict_exactly_one_wins() {
 #[tokio::test]
 async fn without_the_head_lock_the_database_alone_keeps_everyone_in_one_place() {
     let world = World::start(None).await;
-    let (trials, mut chance) = (trials(), Chance::new(SEED));
+    let mut chance = Chance::new(SEED);
     let mut yard = Yard::open(&world).await;
     let crews = crews(&mut yard).await;
     let mut command = safelane(&["serve", "--log", "off"]);
@@ -207,7 +201,7 @@ async fn without_the_head_lock_the_database_alone_keeps_everyone_in_one_place() 
         doors.push(TeamServiceClient::new(connect(service.address).await));
     }
     let (mut accepted, mut by_the_database) = (0, 0);
-    for number in 0..trials {
+    for number in 0..TRIALS {
         let outcomes = meet(&doors, trial(&yard, &crews, &mut chance, number)).await;
         expect_apart(&outcomes, number);
         accepted += outcomes.iter().filter(|of| of.accepted).count();
@@ -216,7 +210,7 @@ async fn without_the_head_lock_the_database_alone_keeps_everyone_in_one_place() 
     expect_no_double_booking(&mut yard).await;
     println!("seed {SEED}: {accepted} accepted, {by_the_database} refused by the database");
     assert!(
-        0 < by_the_database && usize::try_from(trials).unwrap() <= accepted,
+        0 < by_the_database && usize::try_from(TRIALS).unwrap() <= accepted,
         "the constraints were never asked: {by_the_database}"
     );
     drop(doors);
