@@ -250,7 +250,7 @@ impl Reader {
         }
     }
 
-    /// The longest silence of a stream: what the caller says, or [`PROGRESS_DEFAULT`].
+    /// The longest silence of a stream: what the caller says, or 15 seconds.
     pub fn progress_interval(&mut self, sent: Option<prost_types::Duration>) -> Option<Duration> {
         let span = self.span("progress_interval", sent, PROGRESS_SECONDS)?;
         Some(span.unwrap_or(PROGRESS_DEFAULT))
