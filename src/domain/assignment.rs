@@ -13,6 +13,9 @@ use crate::domain::ids::{AssetId, AssignmentId, OrganizationId, PersonId, Progra
 use crate::domain::text::{Reason, Title};
 use crate::domain::words::words;
 
+/// The most minutes to a hospital that can be written down: a day.
+pub const EVACUATION_MINUTES_MAX: i32 = 1_440;
+
 /// Who saves lives when something goes wrong (IMAS 10.40).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MedicalCover {

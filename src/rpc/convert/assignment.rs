@@ -6,16 +6,15 @@ use jiff::civil::Date;
 
 use crate::app::assignment::{ASSETS_MAX, DAYS_MAX, Proposal};
 use crate::domain::assignment::facts::{Asked, AskedCover};
-use crate::domain::assignment::{AssignedPerson, Assignment, Finding, MedicalCover, Override};
+use crate::domain::assignment::{
+    AssignedPerson, Assignment, EVACUATION_MINUTES_MAX, Finding, MedicalCover, Override,
+};
 use crate::domain::ids::{AssetId, AssignmentId, PersonId, TaskId, TeamId};
 use crate::domain::text::Title;
 use crate::rpc::convert::words::WireWord as _;
 use crate::rpc::convert::{date, timestamp};
 use crate::rpc::pb;
 use crate::rpc::read::Reader;
-
-/// The longest way to a hospital that is understood, in minutes: a day.
-const MINUTES_MAX: i32 = 1_440;
 
 /// Reads who is to be sent where, when and with what. Medical cover may be missing or have gaps: that is a finding,
 /// not a bad field.
@@ -87,7 +86,7 @@ fn read_cover(reader: &mut Reader, field: &str, sent: &pb::MedicalCover) -> Opti
     let hospital = reader.optional(&of("hospital"), &sent.hospital, Title::parse);
     let minutes = match sent.evacuation_minutes {
         0 => Some(None),
-        given => reader.within(&of("evacuation_minutes"), given, 1, MINUTES_MAX).map(Some),
+        given => reader.within(&of("evacuation_minutes"), given, 1, EVACUATION_MINUTES_MAX).map(Some),
     };
     let drill_on = match sent.drill_on {
         None => Some(None),

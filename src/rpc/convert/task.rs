@@ -1,6 +1,6 @@
 //! Tasks and what belongs to them, on the wire.
 
-use crate::domain::assignment::MedicalCover;
+use crate::domain::assignment::{EVACUATION_MINUTES_MAX, MedicalCover};
 use crate::domain::ids::{AllocationId, AssetId, OrganizationId, PersonId, ProgramId, SiteId, TaskId};
 use crate::domain::task::plan::{AREA_M2_MAX, DEPTH_CM_MAX, PlanEdit, SITES_MAX};
 use crate::domain::task::{Completion, Instructions, QualityControl, Task, TaskPlan, TaskState};
@@ -10,9 +10,6 @@ use crate::rpc::convert::words::WireWord;
 use crate::rpc::convert::{UNSET, date, timestamp};
 use crate::rpc::pb;
 use crate::rpc::read::Reader;
-
-/// The longest way to a hospital, in minutes.
-const EVACUATION_MINUTES_MAX: i32 = 1_440;
 
 /// The fields of a plan, by their names in the mask.
 pub const PLAN_PATHS: [&str; 12] = [
