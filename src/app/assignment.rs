@@ -35,7 +35,10 @@ use crate::domain::text::Reason;
 use crate::error::{Error, Violations};
 use crate::store::Connection;
 use crate::store::assignment::facts::find_office_of_task;
-use crate::store::assignment::{Taken, end_assignment, find_assignment, find_operator_of, insert_assignment};
+use crate::store::assignment::held::list_standing_of;
+use crate::store::assignment::{
+    Taken, end_assignment, find_assignment, find_assignments, find_operator_of, insert_assignment,
+};
 
 /// How long ago an assignment may have begun when it is recorded: an order by radio reaches the office late.
 pub const BEGUN_DAYS_MAX: i64 = 30;
@@ -99,8 +102,24 @@ impl Changing for AssignTeam {
         if let Some(taken) = insert_assignment(ground.conn, &assignment).await? {
             return Err(self.refused(vec![beaten(taken, &assignment)]));
         }
-        ground.record(operator.scope(), Record::Assignment(Box::new(assignment)))
+        ground.record(operator.scope(), Record::Assignment(Box::new(assignment)))?;
+        end_past(ground, operator, self.proposal.team).await
     }
+}
+
+/// Ends the assignments of a team whose last day is over. Until its next one a team goes on to hear of safety stops where
+/// it was last; it must not hear of everything it ever did.
+async fn end_past(ground: &mut Ground<'_>, operator: OrganizationId, team: TeamId) -> Result<(), Error> {
+    let standing = list_standing_of(&mut *ground.conn, team).await?;
+    let past = standing.iter().filter(|held| held.ahead(ground.now).is_none());
+    let past: Vec<AssignmentId> = past.map(|held| held.id).collect();
+    for mut assignment in find_assignments(ground.conn, &past).await? {
+        assignment.state = AssignmentState::Ended;
+        assignment.revision = ground.revision(operator.scope())?;
+        end_assignment(ground.conn, &assignment, false).await?;
+        ground.record(operator.scope(), Record::Assignment(Box::new(assignment)))?;
+    }
+    Ok(())
 }
 
 impl AssignTeam {

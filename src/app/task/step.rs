@@ -48,12 +48,12 @@ pub enum Step {
     Accept,
     /// Site and medical cover are prepared.
     Mobilise(MedicalCover),
-    /// Work begins.
-    Start,
+    /// Work begins, with other medical cover than before if it is named.
+    Start(Option<MedicalCover>),
     /// Work stands still.
     Suspend(SuspensionCause),
-    /// Work goes on.
-    Resume,
+    /// Work goes on, with other medical cover than before if it is named.
+    Resume(Option<MedicalCover>),
     /// The work is done.
     Complete(Completion),
     /// An inspection was held.
@@ -73,9 +73,9 @@ impl Step {
             Self::Issue(_) => TaskAction::Issue,
             Self::Accept => TaskAction::Accept,
             Self::Mobilise(_) => TaskAction::Mobilise,
-            Self::Start => TaskAction::Start,
+            Self::Start(_) => TaskAction::Start,
             Self::Suspend(_) => TaskAction::Suspend,
-            Self::Resume => TaskAction::Resume,
+            Self::Resume(_) => TaskAction::Resume,
             Self::Complete(_) => TaskAction::Complete,
             Self::RecordControl(control) if control.passed => TaskAction::PassControl,
             Self::RecordControl(_) => TaskAction::FailControl,
@@ -87,7 +87,7 @@ impl Step {
 
     /// Whether a safety stop bars it.
     const fn leads_to_work(&self) -> bool {
-        matches!(self, Self::Mobilise(_) | Self::Start | Self::Resume)
+        matches!(self, Self::Mobilise(_) | Self::Start(_) | Self::Resume(_))
     }
 }
 
@@ -122,7 +122,9 @@ impl Changing for TakeStep {
         task.suspension = None;
         match self.step.clone() {
             Step::Issue(reference) => task.order_reference = reference,
-            Step::Mobilise(cover) => task.medical_cover = Some(cover),
+            Step::Mobilise(cover) | Step::Start(Some(cover)) | Step::Resume(Some(cover)) => {
+                task.medical_cover = Some(cover);
+            }
             Step::Suspend(cause) => task.suspension = Some((cause, from)),
             Step::Complete(completion) => task.completion = Some(completion),
             Step::RecordControl(control) => {
@@ -130,7 +132,8 @@ impl Changing for TakeStep {
                 task.quality_controls.push(control);
             }
             Step::HandOver(day) => task.handed_over_on = Some(day),
-            Step::Plan | Step::Accept | Step::Start | Step::Resume | Step::Close | Step::Cancel => {}
+            Step::Start(None) | Step::Resume(None) => {}
+            Step::Plan | Step::Accept | Step::Close | Step::Cancel => {}
         }
         update_progress(ground.conn, &task).await?;
         if matches!(self.step, Step::Issue(_)) {
@@ -153,12 +156,12 @@ impl TakeStep {
                 }
                 expect_ready(task, phrase, missing)
             }
-            Step::Mobilise(cover) => {
-                let today = today(ground, task).await?;
-                let operator =
-                    task.plan.operator.ok_or_else(|| Error::bug("an issued task has no operator"))?;
-                let (is_paramedic, vehicle) = find_cover(&mut *ground.conn, operator, cover, today).await?;
-                expect_ready(task, phrase, missing_cover(cover, is_paramedic, vehicle, today))
+            Step::Mobilise(cover) => expect_cover(ground, task, phrase, cover).await,
+            // It may have been lost since: an ambulance is out of use, a paramedic has left.
+            Step::Start(cover) | Step::Resume(cover) => {
+                let cover = cover.as_ref().or(task.medical_cover.as_ref());
+                let cover = cover.ok_or_else(|| Error::bug("a mobilised task has no medical cover"))?;
+                expect_cover(ground, task, phrase, cover).await
             }
             Step::Complete(of) => {
                 let today = today(ground, task).await?;
@@ -172,11 +175,22 @@ impl TakeStep {
                 let today = today(ground, task).await?;
                 told("handed_over_on", check_done_on(*day, today, task.inspected()))
             }
-            Step::Accept | Step::Start | Step::Suspend(_) | Step::Resume | Step::Close | Step::Cancel => {
-                Ok(())
-            }
+            Step::Accept | Step::Suspend(_) | Step::Close | Step::Cancel => Ok(()),
         }
     }
+}
+
+/// Refuses work without medical cover that is fit today.
+async fn expect_cover(
+    ground: &mut Ground<'_>,
+    task: &Task,
+    phrase: &'static str,
+    cover: &MedicalCover,
+) -> Result<(), Error> {
+    let today = today(ground, task).await?;
+    let operator = task.plan.operator.ok_or_else(|| Error::bug("an issued task has no operator"))?;
+    let (is_paramedic, vehicle) = find_cover(&mut *ground.conn, operator, cover, today).await?;
+    expect_ready(task, phrase, missing_cover(cover, is_paramedic, vehicle, today))
 }
 
 fn told(field: &str, checked: Result<(), String>) -> Result<(), Error> {

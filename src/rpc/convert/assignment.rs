@@ -88,10 +88,7 @@ fn read_cover(reader: &mut Reader, field: &str, sent: &pb::MedicalCover) -> Opti
         0 => Some(None),
         given => reader.within(&of("evacuation_minutes"), given, 1, EVACUATION_MINUTES_MAX).map(Some),
     };
-    let drill_on = match sent.drill_on {
-        None => Some(None),
-        given => reader.date(&of("drill_on"), given).map(Some),
-    };
+    let drill_on = reader.optional_date(&of("drill_on"), sent.drill_on);
     Some(AskedCover {
         paramedic: paramedic?,
         ambulance: ambulance?,

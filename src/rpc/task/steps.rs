@@ -4,6 +4,7 @@ use prost::Message;
 
 use crate::app::App;
 use crate::app::task::step::{Step, TakeStep};
+use crate::domain::assignment::MedicalCover;
 use crate::domain::caller::Caller;
 use crate::domain::ids::TaskId;
 use crate::domain::kind::Kind;
@@ -61,10 +62,13 @@ steps! {
         let cover = reader.need("medical_cover", sent.medical_cover.as_ref())?;
         convert::read_medical_cover(reader, "medical_cover", cover).map(Step::Mobilise)
     };
-    start = "StartTask", StartTaskRequest -> StartTaskResponse, |_, _| Some(Step::Start);
+    start = "StartTask", StartTaskRequest -> StartTaskResponse, |sent, reader| {
+        read_cover(reader, sent.medical_cover.as_ref()).map(Step::Start)
+    };
     suspend = "SuspendTask", SuspendTaskRequest -> SuspendTaskResponse, read_suspend;
     resume = "ResumeTask", ResumeTaskRequest -> ResumeTaskResponse, |sent, reader| {
-        read_reason(reader, &sent.reason).map(|_| Step::Resume)
+        let cover = read_cover(reader, sent.medical_cover.as_ref());
+        read_reason(reader, &sent.reason).and(cover).map(Step::Resume)
     };
     complete = "CompleteTask", CompleteTaskRequest -> CompleteTaskResponse, |sent, reader| {
         let completion = reader.need("completion", sent.completion.as_ref())?;
@@ -106,6 +110,13 @@ async fn take<T: StepRequest>(
 /// Reasons are kept in the request only, so they are merely checked.
 fn read_reason(reader: &mut Reader, text: &str) -> Option<Reason> {
     reader.parse("reason", Reason::parse(text))
+}
+
+/// Medical cover that takes the place of what the task has, if any is named.
+#[expect(clippy::option_option, reason = "the outer one says whether it can be read")]
+fn read_cover(reader: &mut Reader, sent: Option<&pb::MedicalCover>) -> Option<Option<MedicalCover>> {
+    let Some(sent) = sent else { return Some(None) };
+    convert::read_medical_cover(reader, "medical_cover", sent).map(Some)
 }
 
 /// An order has a number, so it must not be empty as a mere reference may.

@@ -78,6 +78,21 @@ pub async fn list_of_team(conn: impl PgExecutor<'_>, team: TeamId, days: Days) -
     rows.into_iter().map(Held::try_from).collect()
 }
 
+/// The standing assignments of a team.
+///
+/// # Errors
+/// Fails when the database does.
+#[tracing::instrument(level = "debug", name = "db.assignment.list_standing_of_team", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "assignment.list_standing_of_team"))]
+pub async fn list_standing_of(conn: impl PgExecutor<'_>, team: TeamId) -> Result<Vec<Held>, Error> {
+    let rows: Vec<HeldRow> =
+        sqlx::query_as(select_held!("list_standing_of_team", "a.team_id = $1 AND a.state = 'STANDING'"))
+            .bind(team.uuid())
+            .fetch_all(conn)
+            .await
+            .map_err(failed)?;
+    rows.into_iter().map(Held::try_from).collect()
+}
+
 /// The assignments that name a person as their paramedic.
 ///
 /// # Errors

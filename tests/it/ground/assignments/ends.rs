@@ -49,6 +49,35 @@ async fn an_end_cuts_days_and_frees_team_people_and_assets() {
 }
 
 #[tokio::test]
+async fn sending_a_team_anew_ends_what_is_over_at_the_place_and_nothing_else() {
+    in_world(async |world| {
+        let mut yard = Yard::open(world).await;
+        let over = yard.assign(yard.assignment("06-15", "06-18")).await.unwrap().assignment.unwrap();
+        let today = yard.assign(yard.assignment("06-19", "06-21")).await.unwrap().assignment.unwrap();
+        // 22:30 UTC is half past midnight of the 21st in Harare.
+        world.clock.set("1998-06-20T22:30:00Z");
+        let next = pb::AssignTeamRequest {
+            assignment: Some(yard.assignment("06-25", "06-28")),
+            ..pb::AssignTeamRequest::default()
+        };
+        let sent = yard.teams.assign_team(next.clone()).await.unwrap().into_inner();
+        assert_eq!(yard.teams.assign_team(next.clone()).await.unwrap().into_inner(), sent);
+        assert_eq!(sent.assignment.as_ref().unwrap().first_day, Some(day("06-25")), "not the one that ended");
+        let mut states = Vec::new();
+        for id in [&over.assignment_id, &today.assignment_id, &next.assignment.unwrap().assignment_id] {
+            let get = pb::GetAssignmentRequest { assignment_id: id.clone(), min_revision: 0 };
+            let found = yard.teams.get_assignment(get).await.unwrap().into_inner().assignment.unwrap();
+            states.push((found.state(), found.revision == sent.revision));
+        }
+        let (ended, standing) = (pb::AssignmentState::Ended, pb::AssignmentState::Standing);
+        assert_eq!(states, [(ended, true), (standing, false), (standing, true)]);
+        let told = yard.count(&format!("change_subjects WHERE subject_id = '{}'", over.assignment_id)).await;
+        assert_eq!(told, 2, "the feed hears of it");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_has_not_begun_is_cancelled_and_leaves_no_days() {
     in_world(async |world| {
         let mut yard = Yard::open(world).await;

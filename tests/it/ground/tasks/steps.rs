@@ -5,7 +5,7 @@ use safelane::rpc::pb::task_service_client::TaskServiceClient;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 
-use super::{Works, rule};
+use super::{Works, assets, rule};
 use crate::bad_input::{day, names};
 use crate::desk::reason;
 use crate::harness::{fresh_id, in_world};
@@ -62,12 +62,15 @@ pub(super) async fn take(
             let medical_cover = Some(works.cover.clone());
             send!(client, sent, mobilise_task, MobiliseTaskRequest { medical_cover: medical_cover }, task)
         }
-        "Start" => send!(client, sent, start_task, StartTaskRequest {}, task),
+        "Start" => send!(client, sent, start_task, StartTaskRequest { medical_cover: None }, task),
         "Suspend" => {
             let cause = pb::SuspensionCause::Season.into();
             send!(client, sent, suspend_task, SuspendTaskRequest { cause: cause, reason: reason() }, task)
         }
-        "Resume" => send!(client, sent, resume_task, ResumeTaskRequest { reason: reason() }, task),
+        "Resume" => {
+            let reason = reason();
+            send!(client, sent, resume_task, ResumeTaskRequest { reason: reason, medical_cover: None }, task)
+        }
         "Complete" => {
             let completion = Some(completion(12));
             send!(client, sent, complete_task, CompleteTaskRequest { completion: completion }, task)
@@ -238,6 +241,50 @@ async fn nobody_mobilises_without_medical_cover_and_all_that_it_lacks_is_told() 
         world.clock.set("1998-06-15T22:30:00Z");
         let mobilised = tasks.mobilise_task(ask(Some(early))).await.unwrap().into_inner().task.unwrap();
         assert_eq!(state(&mobilised), "MOBILISED");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn work_begins_and_goes_on_only_under_medical_cover_that_is_fit_that_day() {
+    in_world(async |world| {
+        let works = Works::open(world).await;
+        let mut task = works.mobilised("T-1").await;
+        let mut tasks = works.tasks.clone();
+        let broken = |asset: &str| format!("UPDATE assets SET state = 'WITHDRAWN' WHERE asset_id = '{asset}'");
+        let unfit = |refused: Result<pb::Task, Status>| {
+            let refused = refused.expect_err("it is refused");
+            assert_eq!(reason(&refused).0, "NOT_READY", "{refused}");
+            assert!(refused.message().contains("is WITHDRAWN"), "{}", refused.message());
+        };
+        Works::run(world, broken(&works.cover.ambulance_id)).await;
+        unfit(works.step(&task, "Start").await);
+        let spare = assets::registered(world, assets::ambulance(&works.desk.operator_id, "AMB-2", 3)).await;
+        let other = pb::MedicalCover { ambulance_id: spare.asset_id, ..works.cover.clone() };
+        let request = pb::StartTaskRequest {
+            request_id: fresh_id(),
+            task_id: task.task_id.clone(),
+            expected_revision: task.revision,
+            medical_cover: Some(other.clone()),
+        };
+        task = tasks.start_task(request).await.unwrap().into_inner().task.unwrap();
+        assert_eq!((state(&task), task.medical_cover.as_ref()), ("ACTIVE", Some(&other)));
+        task = works.step(&task, "Suspend").await.unwrap();
+        Works::run(world, broken(&other.ambulance_id)).await;
+        unfit(works.step(&task, "Resume").await);
+        Works::run(world, "UPDATE assets SET state = 'IN_USE'".to_owned()).await;
+        let far = pb::MedicalCover { hospital: String::new(), ..other };
+        let mut request = pb::ResumeTaskRequest {
+            request_id: fresh_id(),
+            task_id: task.task_id.clone(),
+            expected_revision: task.revision,
+            reason: "The ambulance is back".to_owned(),
+            medical_cover: Some(far),
+        };
+        names(tasks.resume_task(request.clone()).await, &["medical_cover.hospital"]);
+        request.medical_cover = None;
+        task = tasks.resume_task(request).await.unwrap().into_inner().task.unwrap();
+        assert_eq!(state(&task), "ACTIVE");
     })
     .await;
 }
