@@ -11,30 +11,40 @@ use crate::options::Sizes;
 use crate::{DATABASE, Failure};
 
 /// Where the queries are that are explained: those of the check.
-const SOURCES: [&str; 3] = [
+const SOURCES: [&str; 2] = [
     include_str!("../../src/store/assignment/facts.rs"),
     include_str!("../../src/store/assignment/people.rs"),
-    include_str!("../../src/store/accreditation.rs"),
 ];
 /// How the service asks them.
 const LOOK_UP: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off";
 /// Names and parameters of the queries, for one team and for a page of fifty.
 const QUESTIONS: [(&str, &str); 8] = [
     ("assignment.find_work", "'{task}', '{operator}'"),
-    ("assignment.list_gear", "'{operator}', '{assets}', current_date, current_date + 10"),
-    ("assignment.list_covered", "'{ambulance}', current_date, current_date + 10"),
-    ("assignment.find_paramedic", "'{operator}', '{paramedic}', current_date, current_date + 10"),
-    ("assignment.list_of_teams", "'{team}', current_date, current_date + 10"),
-    ("assignment.list_members", "'{team}', current_date, current_date + 10"),
-    ("assignment.list_members", "'{teams}', current_date, current_date + 10"),
-    ("accreditation.list_for", "'{subjects}', 'MANUAL_CLEARANCE'"),
+    ("assignment.list_gear", "'{operator}', '{assets}', current_date, current_date + 10, NULL"),
+    ("assignment.list_covered", "'{ambulance}', current_date, current_date + 10, NULL"),
+    (
+        "assignment.find_paramedic",
+        "'{operator}', '{paramedic}', current_date, current_date + 10, '{task}', NULL",
+    ),
+    (
+        "assignment.list_elsewhere",
+        "'{paramedic}', current_date, current_date + 10, '{task}', NULL, '{ambulance}'",
+    ),
+    ("assignment.list_of_teams", "'{team}', current_date, current_date + 10, NULL"),
+    (
+        "assignment.list_members",
+        "'{team}', current_date, current_date + 10, NULL, '{task}', '{TEAM_LEADER,DEMINER}'",
+    ),
+    (
+        "assignment.list_members",
+        "'{teams}', current_date, current_date + 10, NULL, '{task}', '{TEAM_LEADER,DEMINER}'",
+    ),
 ];
 
 pub(crate) async fn explain(cluster: &Cluster, sizes: Sizes) -> Result<String, Failure> {
     let mut connection = cluster.connect(DATABASE).await?;
     let team = sizes.teams() / 2;
     let list = |ids: Vec<String>| format!("{{{}}}", ids.join(","));
-    let people: Vec<String> = (0..10).map(|number| id(Of::Person, team * 10 + number)).collect();
     let values = [
         ("task", id(Of::Task, team)),
         ("operator", id(Of::Operator, team / sizes.teams)),
@@ -43,7 +53,6 @@ pub(crate) async fn explain(cluster: &Cluster, sizes: Sizes) -> Result<String, F
         ("paramedic", id(Of::Person, team * 10 + 9)),
         ("team", list(vec![id(Of::Team, team)])),
         ("teams", list((0..50.min(sizes.teams)).map(|number| id(Of::Team, number)).collect())),
-        ("subjects", list(people)),
     ];
     let mut told = String::new();
     for (name, parameters) in QUESTIONS {
