@@ -21,6 +21,9 @@ use crate::{Failure, progress};
 const BOX: (i64, i64) = (20, 10);
 /// A prime, so that neighbours in time are not neighbours in the tables.
 const STRIDE: i64 = 7_919;
+/// Callers of each measure: one alone, a few, and so many that both processors are always busy: then each waits for the
+/// others.
+const CALLERS: [usize; 3] = [1, 4, 16];
 /// Teams on a page of candidates.
 const CANDIDATES: usize = 50;
 
@@ -41,7 +44,7 @@ pub(crate) async fn all(address: &str, sizes: Sizes) -> Result<Vec<Measured>, Fa
         measured.push(Measured { name, target_ms, outcomes });
     };
     let mut outcomes = Vec::new();
-    for callers in [1, 16] {
+    for callers in CALLERS {
         outcomes.push(
             measure(address, sizes, callers, move |channel, number| check(channel, sizes, number)).await?,
         );
@@ -50,21 +53,21 @@ pub(crate) async fn all(address: &str, sizes: Sizes) -> Result<Vec<Measured>, Fa
     let mut outcomes = Vec::new();
     // Goes on counting from one load to the next: whoever was sent is not sent again.
     let next = Arc::new(AtomicI64::new(0));
-    for callers in [1, 16] {
+    for callers in CALLERS {
         let next = Arc::clone(&next);
         let call = move |channel, _| assign(channel, sizes, next.fetch_add(1, Ordering::Relaxed));
         outcomes.push(measure(address, sizes, callers, call).await?);
     }
     add("AssignTeam", None, outcomes);
     let mut outcomes = Vec::new();
-    for callers in [1, 16] {
+    for callers in CALLERS {
         outcomes.push(
             measure(address, sizes, callers, move |channel, number| find(channel, sizes, number)).await?,
         );
     }
     add("FindAvailableTeams, a page of 50", None, outcomes);
     let mut outcomes = Vec::new();
-    for callers in [1, 16] {
+    for callers in CALLERS {
         outcomes.push(
             measure(address, sizes, callers, move |channel, number| sites(channel, sizes, number)).await?,
         );
