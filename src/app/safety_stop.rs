@@ -162,11 +162,8 @@ async fn known_stop(conn: &mut Connection, id: SafetyStopId) -> Result<SafetySto
 
 /// Tells the journals of a task that was just issued of the stops in force for it, before the task itself.
 pub(crate) async fn tell_of_stops(ground: &mut Ground<'_>, task: &Task) -> Result<(), Error> {
-    let targets = task.plan.sites.iter().map(|site| site.uuid());
-    let targets: Vec<_> =
-        targets.chain([task.id.uuid()]).chain(task.plan.operator.map(OrganizationId::uuid)).collect();
-    let stops = list_in_force(&mut *ground.conn, &targets).await?;
-    for stop in stops.into_iter().filter(|stop| task.safety_stops.contains(&stop.id)) {
+    let stops = list_in_force(&mut *ground.conn, &StopTarget::all_of(task)).await?;
+    for stop in stops {
         let told = list_told(&mut *ground.conn, stop.id).await?;
         for scope in task.scopes().into_iter().filter(|scope| !told.contains(scope)) {
             add_told(ground.conn, stop.id, scope).await?;

@@ -43,6 +43,15 @@ pub enum StopTarget {
 }
 
 impl StopTarget {
+    /// Everything by which a task may be stopped: itself, its sites and its operator.
+    #[must_use]
+    pub fn all_of(task: &Task) -> Vec<Self> {
+        // A task with sites has their authority.
+        let sites = task.plan.sites.iter().filter_map(|site| Some(Self::Site(task.authority?, *site)));
+        let operator = task.plan.operator.map(Self::Operator);
+        std::iter::once(Self::Task(task.program, task.id)).chain(sites).chain(operator).collect()
+    }
+
     /// The journal of the target.
     #[must_use]
     pub const fn scope(self) -> ScopeId {

@@ -19,7 +19,7 @@ pub struct StopFilter {
     /// Only those that stand in this journal.
     pub told: Option<ScopeId>,
     /// Only those of these tasks, sites and operators.
-    pub targets: Option<Vec<Uuid>>,
+    pub targets: Option<Vec<StopTarget>>,
     /// Only those that were not lifted.
     pub in_force_only: bool,
     /// Only those that were issued before this one.
@@ -90,17 +90,30 @@ macro_rules! select_stops {
     };
 }
 
+/// Kinds and ids of targets, side by side. Clients make ids, so that of a task may be that of an operator: a target is
+/// never looked for by its id alone.
+fn words_and_ids(targets: &[StopTarget]) -> (Vec<&'static str>, Vec<Uuid>) {
+    targets.iter().map(|target| (target.word(), target.id())).unzip()
+}
+
 /// The stops that are in force for any of these tasks, sites and operators, the oldest first.
 ///
 /// # Errors
 /// Fails when the database does.
 #[tracing::instrument(level = "debug", name = "db.safety_stop.list_in_force", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "safety_stop.list_in_force"))]
-pub async fn list_in_force(conn: impl PgExecutor<'_>, targets: &[Uuid]) -> Result<Vec<SafetyStop>, Error> {
+pub async fn list_in_force(
+    conn: impl PgExecutor<'_>,
+    targets: &[StopTarget],
+) -> Result<Vec<SafetyStop>, Error> {
+    let (words, ids) = words_and_ids(targets);
     let rows: Vec<StopRow> = sqlx::query_as(select_stops!(
         "safety_stop.list_in_force",
-        "WHERE lifted_at IS NULL AND target_id = ANY($1) ORDER BY issued_at, safety_stop_id"
+        "WHERE lifted_at IS NULL AND target_id = ANY($2)
+            AND (target, target_id) IN (SELECT * FROM UNNEST($1::text[], $2::uuid[]))
+          ORDER BY issued_at, safety_stop_id"
     ))
-    .bind(targets)
+    .bind(words)
+    .bind(ids)
     .fetch_all(conn)
     .await
     .map_err(failed)?;
@@ -151,20 +164,23 @@ pub async fn list_stops(
     filter: &StopFilter,
     limit: i64,
 ) -> Result<Vec<SafetyStop>, Error> {
+    let (words, ids) = filter.targets.as_deref().map(words_and_ids).unzip();
     let rows: Vec<StopRow> = sqlx::query_as(select_stops!(
         "safety_stop.list",
         "WHERE ($1::uuid IS NULL OR told_scope_ids @> ARRAY[$1])
-            AND ($2::uuid[] IS NULL OR target_id = ANY($2))
+            AND ($2::uuid[] IS NULL
+                OR target_id = ANY($2) AND (target, target_id) IN (SELECT * FROM UNNEST($7::text[], $2)))
             AND NOT ($3 AND lifted_at IS NOT NULL)
             AND ($4::timestamptz IS NULL OR (issued_at, safety_stop_id) < ($4, $5))
           ORDER BY issued_at DESC, safety_stop_id DESC LIMIT $6"
     ))
     .bind(filter.told.map(ScopeId::uuid))
-    .bind(&filter.targets)
+    .bind(ids)
     .bind(filter.in_force_only)
     .bind(filter.before.map(|(at, _)| at.to_sqlx()))
     .bind(filter.before.map(|(_, id)| id))
     .bind(limit)
+    .bind(words)
     .fetch_all(conn)
     .await
     .map_err(failed)?;

@@ -11,7 +11,8 @@ use crate::app::token::Filter;
 use crate::domain::caller::{Caller, Role};
 use crate::domain::ids::{OrganizationId, ProgramId, ScopeId, SiteId, TaskId};
 use crate::domain::kind::Kind;
-use crate::domain::safety_stop::SafetyStop;
+use crate::domain::safety_stop::{SafetyStop, StopTarget};
+use crate::domain::task::Task;
 use crate::error::Error;
 use crate::store::safety_stop::{StopFilter, list_stops};
 
@@ -79,17 +80,36 @@ impl App {
             }
             StopsOf::Task(id) => {
                 let task = self.get_task(caller, id, 0).await?;
-                let sites = task.plan.sites.iter().map(|site| site.uuid());
-                let operator = task.plan.operator.map(OrganizationId::uuid);
-                Ok(aimed(task.program.scope(), sites.chain([id.uuid()]).chain(operator).collect()))
+                Ok(aimed(task.program.scope(), self.targets_seen(caller, &task).await?))
             }
             StopsOf::Site(id) => {
                 let target = self.stop_target(Halted::Site(id)).await?;
-                let seen = caller.role() == Role::Auditor
-                    || Parties::of(&self.store, target).await?.may_issue(caller);
-                let found = seen.then(|| aimed(target.scope(), vec![id.uuid()]));
+                let seen = self.sees_stops_of(caller, target).await?;
+                let found = seen.then(|| aimed(target.scope(), vec![target]));
                 found.ok_or_else(|| Error::not_found(Kind::Site, id))
             }
+        }
+    }
+
+    /// What of a task a caller may read the stops of. A plan may name any site and any operator, so until the order only
+    /// those whose stops the caller could list without it.
+    async fn targets_seen(&self, caller: &Caller, task: &Task) -> Result<Vec<StopTarget>, Error> {
+        let mut seen = Vec::new();
+        for target in StopTarget::all_of(task) {
+            if task.is_issued() || self.sees_stops_of(caller, target).await? {
+                seen.push(target);
+            }
+        }
+        Ok(seen)
+    }
+
+    /// Whether a caller may list the stops of a target by itself; of a task that it sees, always.
+    async fn sees_stops_of(&self, caller: &Caller, target: StopTarget) -> Result<bool, Error> {
+        match target {
+            StopTarget::Task(..) => Ok(true),
+            StopTarget::Operator(operator) => self.sees_operator(caller, operator).await,
+            StopTarget::Site(..) if caller.role() == Role::Auditor => Ok(true),
+            StopTarget::Site(..) => Ok(Parties::of(&self.store, target).await?.may_issue(caller)),
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::domain::ids::{ScopeId, SiteId, SurveyId};
 use crate::domain::kind::Kind;
 use crate::domain::land::{Movement, MovementKind, expect_covered};
 use crate::domain::refusal::Refusal;
+use crate::domain::safety_stop::StopTarget;
 use crate::domain::site::evidence::weigh;
 use crate::domain::site::release::{close, expect_status, hand_over, resume, suspend};
 use crate::domain::site::{LandRelease, Site, SiteStatus, Survey, SuspensionCause};
@@ -97,7 +98,7 @@ impl SiteAct {
             Self::Remeasure(new) => return remeasure(ground, site, new).await,
             Self::Suspend(cause) => suspend(site, *cause)?,
             Self::Resume => {
-                expect_not_stopped(ground.conn, site.id).await?;
+                expect_not_stopped(ground.conn, site).await?;
                 resume(site)?;
             }
             Self::Close(release) => return release_all(ground, site, release).await.map(Some),
@@ -180,10 +181,12 @@ pub(super) async fn named_survey(
 }
 
 /// Refuses a site that a safety stop holds.
-async fn expect_not_stopped(conn: &mut Connection, site: SiteId) -> Result<(), Error> {
-    match list_in_force(conn, &[site.uuid()]).await?.first() {
+pub(super) async fn expect_not_stopped(conn: &mut Connection, site: &Site) -> Result<(), Error> {
+    match list_in_force(conn, &[StopTarget::Site(site.authority, site.id)]).await?.first() {
         None => Ok(()),
-        Some(stop) => Err(Refusal::SafetyStopped { kind: Kind::Site, id: site.uuid(), stop: stop.id }.into()),
+        Some(stop) => {
+            Err(Refusal::SafetyStopped { kind: Kind::Site, id: site.id.uuid(), stop: stop.id }.into())
+        }
     }
 }
 

@@ -112,7 +112,11 @@ pub async fn find_work(
                 SELECT coalesce(array_agg(k.safety_stop_id ORDER BY k.safety_stop_id), '{}') AS stop_ids,
                        coalesce(array_agg(k.target ORDER BY k.safety_stop_id), '{}') AS stop_targets
                   FROM safety_stops k
-                 WHERE k.lifted_at IS NULL AND k.target_id = ANY(s.site_ids || ARRAY[t.task_id, $2])) k
+                 WHERE k.lifted_at IS NULL AND k.target_id = ANY(s.site_ids || ARRAY[t.task_id, $2])
+                   -- Ids are made by clients: one of a task may be that of an operator.
+                   AND CASE k.target WHEN 'TASK' THEN k.target_id = t.task_id
+                                     WHEN 'OPERATOR' THEN k.target_id = $2
+                                     ELSE k.target_id = ANY(s.site_ids) END) k
           CROSS JOIN LATERAL (
                 SELECT coalesce(array_agg(l.first_day ORDER BY l.licence_id), '{}') AS licensed_from,
                        coalesce(array_agg(l.last_day ORDER BY l.licence_id), '{}') AS licensed_until
