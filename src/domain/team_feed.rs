@@ -1,9 +1,9 @@
 //! What a team may see of the operations side, and what it must be told after records were changed.
 //!
 //! A team sees its standing assignments, their tasks, the sites of those, and the safety stops on any of them and on
-//! its operator. Tasks and sites enter and leave its view only with assignments of the team: the sites of a task do not
-//! change once it is issued. That is why the assignments that were changed are all that must be known to work out what
-//! left the view, and nobody has to remember what a client holds.
+//! its operator. Tasks and sites leave its view only with assignments of the team: once a task is issued no site is
+//! taken from it, and when one is split its parts are added. That is why the assignments that were changed are all that
+//! must be known to work out what left the view, and nobody has to remember what a client holds.
 
 use std::collections::BTreeSet;
 
@@ -104,18 +104,25 @@ pub struct Plan {
 /// Works out what a team must be told, now that it sees what `standing` says, after the records in `touched` were
 /// changed, whoever they belong to. `left` are the assignments of the team among them that do not stand any more.
 ///
-/// A team that already knows some of it is told again, which changes nothing; a record is named as removed only if an
-/// assignment once let the team see it.
+/// A task that was changed brings its sites, as a new assignment does: some may be new. A team that already knows some of
+/// it is told again, which changes nothing; a record is named as removed only if an assignment once let the team see it.
 #[must_use]
 pub fn changes(standing: &[Duty], touched: &[Item], left: &[Duty]) -> Plan {
     let view = View::of(standing);
     let touched: BTreeSet<Item> = touched.iter().copied().collect();
-    let entered = standing.iter().filter(|duty| touched.contains(&Item::Assignment(duty.assignment)));
-    let entered = View(entered.flat_map(Duty::items).collect());
+    let entered = View(standing.iter().flat_map(|duty| brought(duty, &touched)).collect());
     let seen = touched.into_iter().filter(|item| view.has(*item)).chain(entered.0.iter().copied());
     let gone = left.iter().flat_map(Duty::items).filter(|item| !view.has(*item));
     let steps: BTreeSet<Step> = seen.map(Step::Show).chain(gone.map(Step::Remove)).collect();
     Plan { steps: steps.into_iter().collect(), entered }
+}
+
+/// What may have entered the view with a duty: all of it when its assignment was changed, the task and its sites when
+/// that was.
+fn brought<'a>(duty: &'a Duty, touched: &BTreeSet<Item>) -> impl Iterator<Item = Item> + use<'a> {
+    let assignment = touched.contains(&Item::Assignment(duty.assignment));
+    let task = touched.contains(&Item::Task(duty.task));
+    duty.items().filter(move |item| assignment || task && !matches!(item, Item::Assignment(_)))
 }
 
 /// How old what is known about a site is.
@@ -191,9 +198,19 @@ mod tests {
     #[test]
     fn what_others_changed_is_told_only_where_the_team_sees_it() {
         let standing = [duty(1, 10, &[20])];
-        let plan = changes(&standing, &[site(99), assignment(9), site(20), task(12), task(10)], &[]);
-        assert_eq!(plan.steps, [Step::Show(task(10)), Step::Show(site(20))]);
+        let plan = changes(&standing, &[site(99), assignment(9), site(20), task(12)], &[]);
+        assert_eq!(plan.steps, [Step::Show(site(20))]);
         assert_eq!(plan.entered, View::default());
+    }
+
+    #[test]
+    fn a_changed_task_brings_its_sites_which_may_be_parts_of_one_that_was_split() {
+        let standing = [duty(1, 10, &[20, 21]), duty(2, 11, &[22])];
+        let plan = changes(&standing, &[task(10)], &[]);
+        assert_eq!(plan.steps, [task(10), site(20), site(21)].map(Step::Show));
+        assert!(
+            plan.entered.has(site(21)) && !plan.entered.has(assignment(1)) && !plan.entered.has(site(22))
+        );
     }
 
     #[test]

@@ -136,6 +136,30 @@ fn refused(error: &sqlx::Error, task: &Task) -> Option<Error> {
     }
 }
 
+/// Adds sites at the end of those of a task, and writes the revision at which that was recorded.
+///
+/// # Errors
+/// Fails when the database does.
+#[tracing::instrument(level = "debug", name = "db.task.append_sites", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "task.append_sites"))]
+pub async fn append_sites(conn: &mut PgConnection, task: &Task, sites: &[SiteId]) -> Result<(), Error> {
+    let done = sqlx::query(
+        "-- task.append_sites
+         WITH last AS (SELECT coalesce(max(ordinal), 0) AS ordinal FROM task_sites WHERE task_id = $1),
+         added AS (
+             INSERT INTO task_sites (task_id, site_id, ordinal)
+             SELECT $1, n.site_id, last.ordinal + n.ordinal
+               FROM last, UNNEST($2::uuid[]) WITH ORDINALITY AS n(site_id, ordinal))
+         UPDATE tasks SET revision = $3 WHERE task_id = $1",
+    )
+    .bind(task.id.uuid())
+    .bind(sites.iter().map(|site| site.uuid()).collect::<Vec<_>>())
+    .bind(task.revision)
+    .execute(conn)
+    .await
+    .map_err(failed)?;
+    expect_rows(done.rows_affected(), 1)
+}
+
 async fn insert_sites(conn: &mut PgConnection, task: &Task) -> Result<(), Error> {
     sqlx::query(
         "-- task.insert_sites
@@ -260,6 +284,26 @@ pub async fn list_concerned(conn: impl PgExecutor<'_>, target: StopTarget) -> Re
     ))
     .bind(target.word())
     .bind(target.id())
+    .fetch_all(conn)
+    .await
+    .map_err(failed)?;
+    rows.into_iter().map(Task::try_from).collect()
+}
+
+/// Tasks on a site that are not over, in id order: those before the order, and those that a safety stop would concern.
+///
+/// # Errors
+/// Fails when the database does.
+#[tracing::instrument(level = "debug", name = "db.task.list_going_on", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "task.list_going_on"))]
+pub async fn list_going_on(conn: impl PgExecutor<'_>, site: SiteId) -> Result<Vec<Task>, Error> {
+    let rows: Vec<TaskRow> = sqlx::query_as(select_tasks!(
+        "task.list_going_on",
+        "WHERE t.task_id = ANY(ARRAY(SELECT task_id FROM task_sites WHERE site_id = $1))
+            AND (t.state NOT IN ('HANDED_OVER', 'CLOSED', 'CANCELLED')
+                OR EXISTS (SELECT FROM assignments a WHERE a.task_id = t.task_id AND a.state = 'STANDING'))
+          ORDER BY t.task_id"
+    ))
+    .bind(site.uuid())
     .fetch_all(conn)
     .await
     .map_err(failed)?;

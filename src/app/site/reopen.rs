@@ -5,6 +5,7 @@ use jiff::civil::Date;
 use crate::app::App;
 use crate::app::change::{Changed, Changing, Ground, Request};
 use crate::app::rights::may_act_for;
+use crate::app::site::acts::expect_not_stopped;
 use crate::app::site::{known_site, note_ahead, note_misfit, record_in, scopes_of};
 use crate::domain::caller::Caller;
 use crate::domain::geometry::Outline;
@@ -51,6 +52,8 @@ impl Changing for ReopenSite {
         let scopes = scopes_of(ground.conn, &from).await?;
         self.check(ground, &from)?;
         expect_reopens(&from, self.information_on)?;
+        // The new site would be open without the stop.
+        expect_not_stopped(ground.conn, &from).await?;
         let site = self.site(&from, ground)?;
         insert_site(ground.conn, &site).await?;
         let (kind, note) = (MovementKind::Identified, self.reason.as_str().to_owned());
@@ -98,7 +101,7 @@ impl App {
     /// Makes a new site out of a released one.
     ///
     /// # Errors
-    /// Refuses a site that was not released or was split, and a code or an id that is taken.
+    /// Refuses a site that was not released, was split or is under a safety stop, and a code or an id that is taken.
     pub async fn reopen_site(
         &self,
         caller: &Caller,

@@ -1,4 +1,4 @@
-//! Splitting a site.
+//! Splitting a site. Tasks on it go on on its open parts, so that a safety stop of a part reaches whoever works there.
 
 use jiff::civil::Date;
 
@@ -7,6 +7,7 @@ use crate::app::change::{Changed, Changing, Ground, Request};
 use crate::app::rights::may_act_for;
 use crate::app::site::acts::named_survey;
 use crate::app::site::{known_site, note_ahead, note_misfit, record_in, scopes_of};
+use crate::app::task::record as record_task;
 use crate::app::team::expect_revision;
 use crate::domain::caller::Caller;
 use crate::domain::geometry::Outline;
@@ -14,11 +15,13 @@ use crate::domain::ids::{ScopeId, SiteId};
 use crate::domain::kind::Kind;
 use crate::domain::land::{Moved, Movement, Part, expect_covered, split};
 use crate::domain::site::{LandRelease, Site, SiteStatus};
+use crate::domain::task;
 use crate::domain::text::{Code, Reason, Title};
 use crate::error::{Error, Violations};
 use crate::store::Connection;
 use crate::store::site::land::{insert_movements, list_moved};
 use crate::store::site::{find_lineage, insert_site, update_site};
+use crate::store::task::{append_sites, list_going_on};
 
 const ACTION: &str = "be split";
 
@@ -55,7 +58,11 @@ pub struct NewPart {
 impl Changing for SplitSite {
     async fn scopes(&self, conn: &mut Connection) -> Result<Vec<ScopeId>, Error> {
         let site = known_site(conn, self.site).await?;
-        scopes_of(conn, &site).await
+        let mut scopes = scopes_of(conn, &site).await?;
+        let tasks = list_going_on(conn, site.id).await?;
+        let more: Vec<_> = task::scopes_of(&tasks).into_iter().filter(|of| !scopes.contains(of)).collect();
+        scopes.extend(more);
+        Ok(scopes)
     }
 
     async fn apply(&self, ground: &mut Ground<'_>) -> Result<(), Error> {
@@ -74,8 +81,25 @@ impl Changing for SplitSite {
             insert_site(ground.conn, part).await?;
             record_in(ground, &scopes, part)?;
         }
-        insert_movements(ground.conn, site.authority, site.revision, &done.movements).await
+        insert_movements(ground.conn, site.authority, site.revision, &done.movements).await?;
+        go_on_on_parts(ground, site.id, &done.parts).await
     }
+}
+
+/// Adds the parts that are left to work on to every task that is not over.
+async fn go_on_on_parts(ground: &mut Ground<'_>, site: SiteId, parts: &[Site]) -> Result<(), Error> {
+    let open = parts.iter().filter(|part| part.status == SiteStatus::Open);
+    let open: Vec<SiteId> = open.map(|part| part.id).collect();
+    if open.is_empty() {
+        return Ok(());
+    }
+    for mut task in list_going_on(&mut *ground.conn, site).await? {
+        task.revision = ground.revision(task.program.scope())?;
+        task.plan.sites.extend(&open);
+        append_sites(ground.conn, &task, &open).await?;
+        record_task(ground, &task)?;
+    }
+    Ok(())
 }
 
 impl SplitSite {
