@@ -268,7 +268,8 @@ pub async fn find_tasks(conn: impl PgExecutor<'_>, ids: &[TaskId]) -> Result<Vec
     rows.into_iter().map(Task::try_from).collect()
 }
 
-/// Tasks that a safety stop of a target concerns: those that are issued and whose land is not handed over, in id order.
+/// Tasks that a safety stop of a target concerns: those that are issued and whose land is not handed over, and others to
+/// which a team is still assigned, in id order.
 ///
 /// # Errors
 /// Fails when the database does.
@@ -279,7 +280,9 @@ pub async fn list_concerned(conn: impl PgExecutor<'_>, target: StopTarget) -> Re
         "WHERE ($1 = 'TASK' AND t.task_id = $2
                 OR $1 = 'OPERATOR' AND t.operator_id = $2
                 OR $1 = 'SITE' AND t.task_id = ANY(ARRAY(SELECT task_id FROM task_sites WHERE site_id = $2)))
-            AND t.issued_revision IS NOT NULL AND t.state NOT IN ('HANDED_OVER', 'CLOSED', 'CANCELLED')
+            AND t.issued_revision IS NOT NULL
+            AND (t.state NOT IN ('HANDED_OVER', 'CLOSED', 'CANCELLED')
+                OR EXISTS (SELECT FROM assignments a WHERE a.task_id = t.task_id AND a.state = 'STANDING'))
           ORDER BY t.task_id"
     ))
     .bind(target.word())
