@@ -16,9 +16,10 @@ use crate::domain::caller::Caller;
 use crate::domain::days::{Days, today_in};
 use crate::domain::ids::{OrganizationId, ScopeId, TaskId};
 use crate::domain::kind::Kind;
+use crate::domain::policy::Policy;
 use crate::domain::site::SuspensionCause;
 use crate::domain::task::transitions::{TaskAction, next};
-use crate::domain::task::work::{check_done_on, expect_no_stop, missing_cover};
+use crate::domain::task::work::{check_done_on, expect_no_stop, missing_cover, missing_days, missing_ground};
 use crate::domain::task::{Completion, QualityControl, Task};
 use crate::domain::text::Reference;
 use crate::error::{Error, Violations};
@@ -35,6 +36,8 @@ pub struct TakeStep {
     pub expected_revision: i64,
     /// The step.
     pub step: Step,
+    /// What whoever runs the service allows.
+    pub policy: Policy,
 }
 
 /// A step, with what it brings.
@@ -85,22 +88,31 @@ impl Step {
         }
     }
 
-    /// Whether a safety stop bars it.
-    const fn leads_to_work(&self) -> bool {
-        matches!(self, Self::Mobilise(_) | Self::Start(_) | Self::Resume(_))
+    /// Whether a safety stop bars it: what leads to work, and what says that the work was good or the land is safe.
+    const fn barred_by_stop(&self) -> bool {
+        match self {
+            Self::Mobilise(_) | Self::Start(_) | Self::Resume(_) | Self::HandOver(_) | Self::Close => true,
+            Self::RecordControl(control) => control.passed,
+            Self::Plan
+            | Self::Issue(_)
+            | Self::Accept
+            | Self::Suspend(_)
+            | Self::Complete(_)
+            | Self::Cancel => false,
+        }
     }
 }
 
 impl Changing for TakeStep {
-    /// A step that leads to work locks the journals of all that a safety stop may be of: the program, the operator and
-    /// the authority of the sites. Whoever stops one of them holds its journal, so that the step comes before the
+    /// A step that a safety stop bars locks the journals of all that one may be of: the program, the operator and the
+    /// authority of the sites. Whoever stops one of them holds its journal, so that the step comes before the
     /// stop, and is suspended by it, or after it, and is refused. Issuing does the same, so that its operator hears of
     /// a stop either by it or by this.
     async fn scopes(&self, conn: &mut Connection) -> Result<Vec<ScopeId>, Error> {
         let task = known_task(conn, self.task).await?;
         let mut scopes = task.scopes();
         let operator = task.plan.operator.filter(|_| matches!(self.step, Step::Issue(_)));
-        let authority = task.authority.filter(|_| self.step.leads_to_work() || operator.is_some());
+        let authority = task.authority.filter(|_| self.step.barred_by_stop() || operator.is_some());
         for scope in [operator, authority].into_iter().flatten().map(OrganizationId::scope) {
             if !scopes.contains(&scope) {
                 scopes.push(scope);
@@ -113,7 +125,7 @@ impl Changing for TakeStep {
         let mut task = known_task(ground.conn, self.task).await?;
         expect_revision(Kind::Task, task.id, self.expected_revision, task.revision)?;
         let (from, to) = (task.state, next(&task, self.step.action())?);
-        if self.step.leads_to_work() {
+        if self.step.barred_by_stop() {
             expect_no_stop(&task)?;
         }
         self.expect_possible(ground, &task).await?;
@@ -151,21 +163,15 @@ impl TakeStep {
             Step::Plan | Step::Issue(_) => {
                 let places = list_places(&mut *ground.conn, &task.plan.sites).await?;
                 let mut missing = missing_for_order(ground.conn, task, &places).await?;
-                if matches!(self.step, Step::Issue(_)) {
-                    missing.extend(missing_accreditation(ground.conn, task).await?);
+                if let (Step::Issue(_), Some(day)) = (&self.step, task.plan.first_day) {
+                    missing.extend(missing_accreditation(ground.conn, task, day).await?);
                 }
                 expect_ready(task, phrase, missing)
             }
-            Step::Mobilise(cover) => expect_cover(ground, task, phrase, cover).await,
-            // It may have been lost since: an ambulance is out of use, a paramedic has left.
-            Step::Start(cover) | Step::Resume(cover) => {
-                let cover = cover.as_ref().or(task.medical_cover.as_ref());
-                let cover = cover.ok_or_else(|| Error::bug("a mobilised task has no medical cover"))?;
-                expect_cover(ground, task, phrase, cover).await
-            }
+            Step::Mobilise(_) | Step::Start(_) | Step::Resume(_) => self.expect_workable(ground, task).await,
             Step::Complete(of) => {
                 let today = today(ground, task).await?;
-                told("completion.completed_on", check_done_on(of.completed_on, today, task.inspected()))
+                told("completion.completed_on", check_done_on(of.completed_on, today, task.begun()))
             }
             Step::RecordControl(of) => {
                 let today = today(ground, task).await?;
@@ -178,31 +184,39 @@ impl TakeStep {
             Step::Accept | Step::Suspend(_) | Step::Close | Step::Cancel => Ok(()),
         }
     }
-}
 
-/// Refuses work without medical cover that is fit today.
-async fn expect_cover(
-    ground: &mut Ground<'_>,
-    task: &Task,
-    phrase: &'static str,
-    cover: &MedicalCover,
-) -> Result<(), Error> {
-    let today = today(ground, task).await?;
-    let operator = task.plan.operator.ok_or_else(|| Error::bug("an issued task has no operator"))?;
-    let (is_paramedic, vehicle) = find_cover(&mut *ground.conn, operator, cover, today).await?;
-    expect_ready(task, phrase, missing_cover(cover, is_paramedic, vehicle, today))
+    /// Refuses work for which something is missing today. It may have been lost since the order: a site is suspended, an
+    /// accreditation withdrawn, an ambulance out of use, a paramedic gone.
+    async fn expect_workable(&self, ground: &mut Ground<'_>, task: &Task) -> Result<(), Error> {
+        let cover = match &self.step {
+            Step::Mobilise(cover) | Step::Start(Some(cover)) | Step::Resume(Some(cover)) => Some(cover),
+            _ => task.medical_cover.as_ref(),
+        };
+        let cover = cover.ok_or_else(|| Error::bug("a mobilised task has no medical cover"))?;
+        let today = today(ground, task).await?;
+        let places = list_places(&mut *ground.conn, &task.plan.sites).await?;
+        let mut missing = missing_ground(&places);
+        missing.extend(missing_accreditation(ground.conn, task, today).await?);
+        if matches!(self.step, Step::Start(_)) {
+            missing.extend(missing_days(task, today));
+        }
+        let (is_paramedic, vehicle) = find_cover(&mut *ground.conn, task, cover, today).await?;
+        missing.extend(missing_cover(cover, is_paramedic, vehicle, today, self.policy));
+        expect_ready(task, self.step.action().phrase(), missing)
+    }
 }
 
 fn told(field: &str, checked: Result<(), String>) -> Result<(), Error> {
     checked.map_err(|rule| Violations::one(field, rule))
 }
 
-/// The operator's accreditation by the authority of the sites on the first day, if it lacks one.
-async fn missing_accreditation(conn: &mut Connection, task: &Task) -> Result<Option<String>, Error> {
-    let plan = &task.plan;
-    let (Some(operator), Some(activity), Some(day)) = (plan.operator, plan.activity, plan.first_day) else {
-        return Ok(None);
-    };
+/// The operator's accreditation by the authority of the sites on a day, if it lacks one.
+async fn missing_accreditation(
+    conn: &mut Connection,
+    task: &Task,
+    day: Date,
+) -> Result<Option<String>, Error> {
+    let (Some(operator), Some(activity)) = (task.plan.operator, task.plan.activity) else { return Ok(None) };
     let mut held = list_for(conn, &[operator.uuid()], Some(activity)).await?;
     held.retain(|of| counts_for(task.authority, of));
     if valid_days(&held).first_missing(Days::new(day, Some(day)).map_err(Error::bug)?).is_none() {

@@ -103,7 +103,9 @@ async fn take<T: StepRequest>(
     let all = id.zip(task).zip(expected_revision.zip(step));
     let ((id, task), (expected_revision, step)) = reader.finish(all)?;
     let asked = asked(id, Kind::Request, T::METHOD, sent);
-    let changed = app.take_step(caller, asked, TakeStep { task, expected_revision, step }).await?;
+    let changed = app
+        .take_step(caller, asked, TakeStep { task, expected_revision, step, policy: app.policy() })
+        .await?;
     Ok((task_of(&changed)?, changed.revision))
 }
 

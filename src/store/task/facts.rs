@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::domain::assignment::MedicalCover;
 use crate::domain::ids::{OrganizationId, SiteId};
 use crate::domain::site::SiteStatus;
+use crate::domain::task::Task;
 use crate::domain::task::plan::SitePlace;
 use crate::domain::task::work::Vehicle;
 use crate::domain::team::{AssetKind, AssetState};
@@ -64,16 +65,19 @@ struct CoverRow {
     kind: Option<String>,
     state: Option<String>,
     valid_until: Option<jiff_sqlx::Date>,
+    shared_tasks_max: Option<i32>,
+    serves: i64,
 }
 
-/// Whether the person is a paramedic of the operator on a day, and the operator's vehicle, if it is one.
+/// Whether the person is a paramedic of the task's operator on a day, and the operator's vehicle, if it is one, with how
+/// many other tasks it serves.
 ///
 /// # Errors
 /// Fails when the database does.
 #[tracing::instrument(level = "debug", name = "db.task.find_cover", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "task.find_cover"))]
 pub async fn find_cover(
     conn: impl PgExecutor<'_>,
-    operator: OrganizationId,
+    task: &Task,
     cover: &MedicalCover,
     day: Date,
 ) -> Result<(bool, Option<Vehicle>), Error> {
@@ -82,21 +86,30 @@ pub async fn find_cover(
          SELECT EXISTS (SELECT FROM members m
                          WHERE m.person_id = $2 AND m.organization_id = $1 AND m.role = 'PARAMEDIC'
                            AND daterange(m.first_day, m.last_day, '[]') @> $4::date) AS is_paramedic,
-                a.kind, a.state, a.valid_until
+                a.kind, a.state, a.valid_until, a.shared_tasks_max,
+                (SELECT count(*) FROM tasks t
+                  WHERE t.operator_id = $1 AND t.ambulance_id = $3 AND t.task_id <> $5
+                    AND t.state IN ('MOBILISED', 'ACTIVE', 'SUSPENDED')) AS serves
            FROM (VALUES (1)) AS one LEFT JOIN assets a ON a.asset_id = $3 AND a.organization_id = $1",
     )
-    .bind(operator.uuid())
+    .bind(task.plan.operator.map(OrganizationId::uuid))
     .bind(cover.paramedic.uuid())
     .bind(cover.ambulance.uuid())
     .bind(day.to_sqlx())
+    .bind(task.id.uuid())
     .fetch_one(conn)
     .await
     .map_err(failed)?;
-    let (Some(kind), Some(state)) = (row.kind, row.state) else { return Ok((row.is_paramedic, None)) };
+    let (Some(kind), Some(state), Some(shared_tasks_max)) = (row.kind, row.state, row.shared_tasks_max)
+    else {
+        return Ok((row.is_paramedic, None));
+    };
     let vehicle = Vehicle {
         kind: word("kind", &kind, AssetKind::from_word)?,
         state: word("state", &state, AssetState::from_word)?,
         valid_until: row.valid_until.map(jiff_sqlx::Date::to_jiff),
+        shared_tasks_max,
+        serves: row.serves,
     };
     Ok((row.is_paramedic, Some(vehicle)))
 }
