@@ -12,7 +12,7 @@ use crate::app::safety_stop::parties::Parties;
 use crate::app::site::known_site;
 use crate::app::task::record;
 use crate::app::team::expect_revision;
-use crate::domain::caller::Caller;
+use crate::domain::caller::{Caller, Role};
 use crate::domain::ids::{OrganizationId, ProgramId, SafetyStopId, ScopeId, SiteId, TaskId};
 use crate::domain::kind::Kind;
 use crate::domain::safety_stop::{Lifted, SafetyStop, SafetyStopCause, StopTarget, halt_site, halt_task};
@@ -64,6 +64,11 @@ pub struct LiftStop {
     pub expected_revision: i64,
 }
 
+/// The organization for which a caller acts; none for an administrator, who acts for everyone.
+fn organization_of(caller: &Caller) -> Option<OrganizationId> {
+    caller.organization_id().filter(|_| caller.role() != Role::Admin).map(OrganizationId::new)
+}
+
 /// The journals that a stop of a target concerns: the target's first, then those of the tasks.
 fn scopes(target: StopTarget, concerned: &[Task], more: Vec<ScopeId>) -> Vec<ScopeId> {
     let first = target.scope();
@@ -91,6 +96,7 @@ impl Changing for IssueStop {
             cause,
             reason,
             issued_by: ground.caller.subject().to_owned(),
+            issued_by_organization: organization_of(ground.caller),
             issued_at: ground.now,
             lifted: None,
             suspended_tasks: tasks.iter().map(|task| task.id).collect(),
@@ -209,7 +215,7 @@ impl App {
         if !parties.may_issue(caller) {
             return Err(Error::not_found(Kind::SafetyStop, lift.stop));
         }
-        if !parties.may_lift(caller, stop.target) {
+        if !parties.may_lift(caller, &stop) {
             return Err(Error::Forbidden);
         }
         self.change(caller, request, lift).await

@@ -95,6 +95,8 @@ pub struct SafetyStop {
     pub reason: Reason,
     /// Who stopped it.
     pub issued_by: String,
+    /// The organization of who stopped it; none for an administrator.
+    pub issued_by_organization: Option<OrganizationId>,
     /// When.
     pub issued_at: Timestamp,
     /// Who lifted it, when and why; none while it is in force.
@@ -117,6 +119,17 @@ pub struct Lifted {
 }
 
 impl SafetyStop {
+    /// The operator that stopped all of its own work, if it is such a stop.
+    #[must_use]
+    pub fn self_imposed_by(&self) -> Option<OrganizationId> {
+        match self.target {
+            StopTarget::Operator(operator) => {
+                Some(operator).filter(|_| self.issued_by_organization == Some(operator))
+            }
+            StopTarget::Task(..) | StopTarget::Site(..) => None,
+        }
+    }
+
     /// Ends the stop.
     ///
     /// # Errors
@@ -194,6 +207,7 @@ mod tests {
             cause: SafetyStopCause::Accident,
             reason: Reason::parse("An accident").unwrap(),
             issued_by: "tom".to_owned(),
+            issued_by_organization: None,
             issued_at: Timestamp::UNIX_EPOCH,
             lifted: None,
             suspended_tasks: Vec::new(),

@@ -35,6 +35,7 @@ struct StopRow {
     cause: String,
     reason: String,
     issued_by: String,
+    issued_by_organization_id: Option<Uuid>,
     issued_at: jiff_sqlx::Timestamp,
     lifted_by: Option<String>,
     lifted_at: Option<jiff_sqlx::Timestamp>,
@@ -67,6 +68,7 @@ impl TryFrom<StopRow> for SafetyStop {
             cause: word("cause", &row.cause, SafetyStopCause::from_word)?,
             reason: Reason::parse(&row.reason).map_err(corrupt("reason"))?,
             issued_by: row.issued_by,
+            issued_by_organization: row.issued_by_organization_id.map(OrganizationId::new),
             issued_at: row.issued_at.to_jiff(),
             lifted,
             suspended_tasks: row.suspended_task_ids.into_iter().map(TaskId::new).collect(),
@@ -83,7 +85,7 @@ macro_rules! select_stops {
             $name,
             "
          SELECT safety_stop_id, scope_id, target, target_id, cause, reason, issued_by, issued_at, lifted_by, lifted_at,
-                lift_reason, suspended_task_ids, revision
+                lift_reason, suspended_task_ids, issued_by_organization_id, revision
            FROM safety_stops ",
             $condition
         )
@@ -196,8 +198,8 @@ pub async fn insert_stop(conn: &mut PgConnection, new: &SafetyStop, told: &[Scop
     let done = sqlx::query(
         "-- safety_stop.insert
          INSERT INTO safety_stops (safety_stop_id, scope_id, target, target_id, cause, reason, issued_by, issued_at,
-                                   suspended_task_ids, told_scope_ids, revision)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                                   suspended_task_ids, told_scope_ids, revision, issued_by_organization_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
     )
     .bind(new.id.uuid())
     .bind(new.target.scope().uuid())
@@ -210,6 +212,7 @@ pub async fn insert_stop(conn: &mut PgConnection, new: &SafetyStop, told: &[Scop
     .bind(new.suspended_tasks.iter().map(|task| task.uuid()).collect::<Vec<_>>())
     .bind(told.iter().map(|scope| scope.uuid()).collect::<Vec<_>>())
     .bind(new.revision)
+    .bind(new.issued_by_organization.map(OrganizationId::uuid))
     .execute(conn)
     .await;
     match done {

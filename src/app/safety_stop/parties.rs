@@ -3,7 +3,7 @@
 use crate::app::rights::is_of;
 use crate::domain::caller::{Caller, Role};
 use crate::domain::ids::OrganizationId;
-use crate::domain::safety_stop::StopTarget;
+use crate::domain::safety_stop::{SafetyStop, StopTarget};
 use crate::error::Error;
 use crate::store::Store;
 use crate::store::accreditation::list_for;
@@ -15,7 +15,7 @@ use crate::store::task::{find_task, list_concerned};
 pub(super) struct Parties {
     /// Of the programs of the tasks.
     offices: Vec<OrganizationId>,
-    /// Of the sites, and those that accredit an operator.
+    /// Of the sites, and those that have accredited an operator.
     authorities: Vec<OrganizationId>,
     /// Who does the work.
     operators: Vec<OrganizationId>,
@@ -34,7 +34,10 @@ impl Parties {
             StopTarget::Operator(operator) => {
                 parties.operators.push(operator);
                 let accredited = list_for(pool, &[operator.uuid()], None).await?;
-                parties.authorities.extend(accredited.into_iter().map(|held| held.authority));
+                // Whoever is merely asked for an accreditation, or took it away, has no say.
+                let held =
+                    accredited.into_iter().filter(|of| of.granted_at.is_some() && of.withdrawn.is_none());
+                parties.authorities.extend(held.map(|of| of.authority));
             }
         }
         let programs: Vec<_> = tasks.iter().map(|task| task.program).collect();
@@ -56,9 +59,9 @@ impl Parties {
     }
 
     /// Whether a caller may let work go on: those who answer for the ground and the work, not those who do it; but
-    /// an operator that stopped all of its own work may go on by itself.
-    pub(super) fn may_lift(&self, caller: &Caller, target: StopTarget) -> bool {
-        let own = matches!(target, StopTarget::Operator(operator) if is_of(caller, operator));
+    /// an operator that stopped all of its own work by itself may go on by itself.
+    pub(super) fn may_lift(&self, caller: &Caller, stop: &SafetyStop) -> bool {
+        let own = stop.self_imposed_by().is_some_and(|operator| is_of(caller, operator));
         match caller.role() {
             Role::Admin => true,
             Role::Coordinator => {
