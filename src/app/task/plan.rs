@@ -11,7 +11,7 @@ use crate::domain::kind::Kind;
 use crate::domain::organization::OrganizationKind;
 use crate::domain::refusal::Refusal;
 use crate::domain::task::plan::{
-    PlanEdit, SitePlace, check_days, edited, missing, one_authority, with_period,
+    PlanEdit, SitePlace, check_days, edited, missing, missing_of_work, one_authority, with_period,
 };
 use crate::domain::task::{Task, TaskState};
 use crate::error::{Error, Violations};
@@ -58,10 +58,12 @@ impl Changing for UpdateTask {
         expect_revision(Kind::Task, task.id, self.expected_revision, task.revision)?;
         task.plan = edited(&task, &self.edits)?;
         let places = place(ground.conn, &mut task).await?;
-        if task.state != TaskState::Draft {
-            let missing = missing_for_order(ground.conn, &task, &places).await?;
-            expect_ready(&task, "lose what an order needs", missing)?;
-        }
+        let missing = match task.state {
+            TaskState::Draft => Vec::new(),
+            TaskState::Planned => missing_for_order(ground.conn, &task, &places).await?,
+            _ => missing_of_work(&task.plan),
+        };
+        expect_ready(&task, "lose what an order needs", missing)?;
         task.revision = ground.revision(task.program.scope())?;
         update_plan(ground.conn, &task).await?;
         // Read again, since other sites or another operator may be under a safety stop.
@@ -94,7 +96,7 @@ pub(super) async fn missing_for_order(
         None => None,
     };
     let periods = list_periods(&mut *conn, task.program).await?;
-    Ok(missing(&task.plan, with_period(allocation.as_ref(), &periods), places))
+    Ok(missing(task.id, &task.plan, with_period(allocation.as_ref(), &periods), places))
 }
 
 /// Refuses with everything that is missing, if anything is.

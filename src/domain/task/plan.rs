@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 
 use crate::domain::activity::ActivityType;
-use crate::domain::ids::{AllocationId, OrganizationId, SiteId};
+use crate::domain::ids::{AllocationId, OrganizationId, SiteId, TaskId};
 use crate::domain::kind::Kind;
 use crate::domain::program::{Allocation, Period, PeriodState};
 use crate::domain::refusal::Refusal;
@@ -165,14 +165,15 @@ pub const fn clears(activity: ActivityType) -> bool {
     )
 }
 
-/// Everything that a plan lacks to be an order, in words, each with the way out.
+/// Everything that the plan of a task lacks to be an order, in words, each with the way out.
 #[must_use]
 pub fn missing(
+    task: TaskId,
     plan: &TaskPlan,
     allocation: Option<(&Allocation, PeriodState)>,
     places: &[SitePlace],
 ) -> Vec<String> {
-    let mut missing = missing_money(plan, allocation);
+    let mut missing = missing_money(task, plan, allocation);
     missing.extend(missing_places(places));
     if plan.activity.is_none() {
         missing.push("activity is missing; name the method".to_owned());
@@ -180,6 +181,15 @@ pub fn missing(
     if plan.operator.is_none() {
         missing.push("operator_id is missing; name who is to do it".to_owned());
     }
+    missing.extend(missing_of_work(plan));
+    missing
+}
+
+/// The part of it that an edit of an order can take away. What else has come about since, such as a period that is
+/// over, no edit mends, and it must not bar one.
+#[must_use]
+pub fn missing_of_work(plan: &TaskPlan) -> Vec<String> {
+    let mut missing = Vec::new();
     for (field, day) in [("first_day", plan.first_day), ("last_day", plan.last_day)] {
         if day.is_none() {
             missing.push(format!("{field} is missing; give the days of work"));
@@ -197,7 +207,11 @@ pub fn missing(
     missing
 }
 
-fn missing_money(plan: &TaskPlan, allocation: Option<(&Allocation, PeriodState)>) -> Vec<String> {
+fn missing_money(
+    task: TaskId,
+    plan: &TaskPlan,
+    allocation: Option<(&Allocation, PeriodState)>,
+) -> Vec<String> {
     let Some(named) = plan.allocation else {
         return vec!["allocation_id is missing; name the allocation that pays".to_owned()];
     };
@@ -205,6 +219,9 @@ fn missing_money(plan: &TaskPlan, allocation: Option<(&Allocation, PeriodState)>
         return vec![format!("allocation {named} is not one of the program; name one that is")];
     };
     let mut missing = Vec::new();
+    if let Some(other) = allocation.task.filter(|other| *other != task) {
+        missing.push(format!("allocation {named} pays for task {other}; name another"));
+    }
     if allocation.child_count != 0 {
         let children = allocation.child_count;
         missing.push(format!("allocation {named} has {children} children; name a leaf below it"));
@@ -336,7 +353,7 @@ mod tests {
             let edits: Vec<PlanEdit> =
                 every_edit().into_iter().zip(given).filter(|(_, given)| *given).map(|(edit, _)| edit).collect();
             let plan = edited(&task(), &edits).unwrap();
-            let told = missing(&plan, None, &[]).join("; ");
+            let told = missing(task().id, &plan, None, &[]).join("; ");
             for (field, lacks) in [
                 ("activity is", plan.activity.is_none()),
                 ("operator_id is", plan.operator.is_none()),
