@@ -88,7 +88,8 @@ impl Changing for IssueStop {
     async fn apply(&self, ground: &mut Ground<'_>) -> Result<(), Error> {
         let mut tasks = list_concerned(&mut *ground.conn, self.target).await?;
         let told = scopes(self.target, &tasks, Vec::new());
-        tasks.retain_mut(halt_task);
+        let suspended_tasks =
+            tasks.iter_mut().filter_map(|task| halt_task(task).then_some(task.id)).collect();
         let Halt { id, cause, reason, .. } = self.halt.clone();
         let stop = SafetyStop {
             id,
@@ -99,7 +100,7 @@ impl Changing for IssueStop {
             issued_by_organization: organization_of(ground.caller),
             issued_at: ground.now,
             lifted: None,
-            suspended_tasks: tasks.iter().map(|task| task.id).collect(),
+            suspended_tasks,
             revision: ground.revision(self.target.scope())?,
         };
         insert_stop(ground.conn, &stop, &told).await?;
@@ -108,16 +109,21 @@ impl Changing for IssueStop {
             ground.record(*scope, Record::SafetyStop(Box::new(stop.clone())))?;
         }
         for mut task in tasks {
-            task.revision = ground.revision(task.program.scope())?;
             task.safety_stops.push(id);
-            update_progress(ground.conn, &task).await?;
-            record(ground, &task)?;
+            touch(ground, task).await?;
         }
         match self.target {
             StopTarget::Site(_, site) => suspend_site(ground, site, &told).await,
             StopTarget::Task(..) | StopTarget::Operator(_) => Ok(()),
         }
     }
+}
+
+/// Records a task that came under a stop or out of one, also where its state stays: its history is to tell.
+async fn touch(ground: &mut Ground<'_>, mut task: Task) -> Result<(), Error> {
+    task.revision = ground.revision(task.program.scope())?;
+    update_progress(ground.conn, &task).await?;
+    record(ground, &task)
 }
 
 /// Suspends a site and records it wherever its changes are told: in the journals of its authority and of the
@@ -156,6 +162,9 @@ impl Changing for LiftStop {
         update_lifted(ground.conn, &stop, &told).await?;
         for scope in told {
             ground.record(scope, Record::SafetyStop(Box::new(stop.clone())))?;
+        }
+        for task in list_concerned(&mut *ground.conn, stop.target).await? {
+            touch(ground, task).await?;
         }
         Ok(())
     }
