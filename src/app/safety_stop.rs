@@ -201,7 +201,8 @@ impl App {
     ) -> Result<Changed, Error> {
         let target = self.stop_target(halt.what).await?;
         let parties = Parties::of(&self.store, target).await?;
-        if !parties.may_issue(caller) {
+        // Whoever issued it may be no party any more when the call is sent again.
+        if !parties.may_issue(caller) && !Parties::told(&self.store, halt.id).await?.may_issue(caller) {
             return Err(unknown(target));
         }
         self.change(caller, request, IssueStop { halt, target }).await
@@ -220,6 +221,10 @@ impl App {
     ) -> Result<Changed, Error> {
         let found = find_stop(self.store.pool(), lift.stop).await?;
         let stop = found.ok_or_else(|| Error::not_found(Kind::SafetyStop, lift.stop))?;
+        // A call that is sent again gets its answer, even from who is no party any more; nothing is lifted twice.
+        if stop.lifted.is_some() && Parties::told(&self.store, stop.id).await?.may_issue(caller) {
+            return self.change(caller, request, lift).await;
+        }
         let parties = Parties::of(&self.store, stop.target).await?;
         if !parties.may_issue(caller) {
             return Err(Error::not_found(Kind::SafetyStop, lift.stop));

@@ -1,13 +1,15 @@
 //! Whom a safety stop concerns, and what each may do about it.
 
+use uuid::Uuid;
+
 use crate::app::rights::is_of;
 use crate::domain::caller::{Caller, Role};
-use crate::domain::ids::OrganizationId;
+use crate::domain::ids::{OrganizationId, ProgramId, SafetyStopId, ScopeId};
 use crate::domain::safety_stop::{SafetyStop, StopTarget};
 use crate::error::Error;
 use crate::store::Store;
 use crate::store::accreditation::list_for;
-use crate::store::safety_stop::list_offices;
+use crate::store::safety_stop::{list_offices, list_told};
 use crate::store::task::{find_task, list_concerned};
 
 /// The organizations that a target concerns.
@@ -46,6 +48,16 @@ impl Parties {
         let issued = tasks.iter().filter(|task| task.is_issued());
         parties.operators.extend(issued.filter_map(|task| task.plan.operator));
         Ok(parties)
+    }
+
+    /// The parties whose journals hold a stop; nobody when there is no such stop.
+    pub(super) async fn told(store: &Store, stop: SafetyStopId) -> Result<Self, Error> {
+        let told: Vec<Uuid> = list_told(store.pool(), stop).await?.into_iter().map(ScopeId::uuid).collect();
+        // No scope is both a program and an organization.
+        let programs: Vec<_> = told.iter().copied().map(ProgramId::new).collect();
+        let offices = list_offices(store.pool(), &programs).await?;
+        let others = told.into_iter().map(OrganizationId::new).collect();
+        Ok(Self { offices, authorities: others, operators: Vec::new() })
     }
 
     /// Whether a caller may stop work: anybody on the ground and in the offices may.
