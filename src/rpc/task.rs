@@ -38,10 +38,21 @@ fn seen(caller: &Caller, task: &Task) -> pb::Task {
     sent
 }
 
-/// Funders are not told of persons.
+/// Funders are not told of persons, nor what is written for people: it may name some.
 fn hide(caller: &Caller, task: &mut pb::Task) {
-    if let Some(cover) = task.medical_cover.as_mut().filter(|_| caller.role() == Role::Funder) {
+    if caller.role() != Role::Funder {
+        return;
+    }
+    task.instructions.clear();
+    if let Some(cover) = task.medical_cover.as_mut() {
         cover.paramedic_id.clear();
+        cover.hospital.clear();
+    }
+    if let Some(completion) = task.completion.as_mut() {
+        completion.not_done.clear();
+    }
+    for control in &mut task.quality_controls {
+        control.remarks.clear();
     }
 }
 

@@ -5,7 +5,7 @@ use prost::Message as _;
 
 use crate::app::App;
 use crate::app::task::history::TaskHistory;
-use crate::domain::caller::Caller;
+use crate::domain::caller::{Caller, Role};
 use crate::domain::ids::{ProgramId, TaskId};
 use crate::error::Error;
 use crate::rpc::change::reason_of;
@@ -57,11 +57,15 @@ fn told(caller: &Caller, change: pb::Change, before: Option<&pb::Task>, after: &
     let changed_fields = before.map(|before| changed(before, after)).unwrap_or_default();
     let mut task = after.clone();
     hide(caller, &mut task);
+    let (reason, recorded_by) = match caller.role() {
+        Role::Funder => (String::new(), String::new()),
+        _ => (reason_of(&change).unwrap_or_default(), change.recorded_by),
+    };
     pb::TaskChange {
         revision: change.revision,
-        reason: reason_of(&change).unwrap_or_default(),
+        reason,
         recorded_at: change.recorded_at,
-        recorded_by: change.recorded_by,
+        recorded_by,
         method: change.method,
         changed_fields,
         task: Some(task),
