@@ -3,11 +3,13 @@
 //! An assignment is in the journal of the team's operator. Whoever stops work locks the head of that journal too, so
 //! what is read under it holds until the assignment is recorded: no team is sent after a stop was answered.
 
+mod calling_off;
 mod check;
 mod facts;
 pub(crate) mod holding;
 mod reads;
 
+pub(crate) use calling_off::call_off;
 pub use check::{Candidate, Candidates, Checked};
 
 use jiff::civil::Date;

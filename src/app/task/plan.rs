@@ -16,6 +16,7 @@ use crate::domain::task::plan::{
 use crate::domain::task::{Task, TaskState};
 use crate::error::{Error, Violations};
 use crate::store::Connection;
+use crate::store::assignment::held::list_standing_at;
 use crate::store::funding::{find_allocation, list_periods};
 use crate::store::task::facts::list_places;
 use crate::store::task::{insert_task, update_plan};
@@ -56,6 +57,7 @@ impl Changing for UpdateTask {
     async fn apply(&self, ground: &mut Ground<'_>) -> Result<(), Error> {
         let mut task = known_task(ground.conn, self.task).await?;
         expect_revision(Kind::Task, task.id, self.expected_revision, task.revision)?;
+        let last_day = task.plan.last_day;
         task.plan = edited(&task, &self.edits)?;
         let places = place(ground.conn, &mut task).await?;
         let missing = match task.state {
@@ -64,12 +66,26 @@ impl Changing for UpdateTask {
             _ => missing_of_work(&task.plan),
         };
         expect_ready(&task, "lose what an order needs", missing)?;
+        if task.plan.last_day < last_day {
+            expect_nobody_later(ground.conn, &task).await?;
+        }
         task.revision = ground.revision(task.program.scope())?;
         update_plan(ground.conn, &task).await?;
         // Read again, since other sites or another operator may be under a safety stop.
         let task = known_task(ground.conn, task.id).await?;
         record(ground, &task)
     }
+}
+
+/// Refuses a last day before that of a team that is still assigned.
+async fn expect_nobody_later(conn: &mut Connection, task: &Task) -> Result<(), Error> {
+    let held = list_standing_at(conn, task.id).await?;
+    let later = held.iter().filter(|of| task.plan.last_day < of.days.last());
+    let missing = later.map(|of| {
+        let until = of.days.last().unwrap_or(of.days.first());
+        format!("assignment {} stands until {until}; end that with EndAssignment first", of.id)
+    });
+    expect_ready(task, "end earlier", missing.collect())
 }
 
 /// The sites of a plan, which must all be there; sets the authority and the country that follow from them.

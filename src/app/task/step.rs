@@ -5,6 +5,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::app::App;
+use crate::app::assignment::call_off;
 use crate::app::change::{Changed, Changing, Ground, Request};
 use crate::app::safety_stop::tell_of_stops;
 use crate::app::task::plan::{expect_ready, missing_for_order};
@@ -25,6 +26,7 @@ use crate::domain::text::Reference;
 use crate::error::{Error, Violations};
 use crate::store::Connection;
 use crate::store::accreditation::list_for;
+use crate::store::assignment::held::list_standing_at;
 use crate::store::task::facts::{find_cover, list_places};
 use crate::store::task::{insert_control, update_progress};
 
@@ -118,6 +120,14 @@ impl Changing for TakeStep {
                 scopes.push(scope);
             }
         }
+        if matches!(self.step, Step::Cancel) {
+            let held = list_standing_at(&mut *conn, task.id).await?;
+            for scope in held.into_iter().map(|of| of.operator.scope()) {
+                if !scopes.contains(&scope) {
+                    scopes.push(scope);
+                }
+            }
+        }
         Ok(scopes)
     }
 
@@ -150,6 +160,9 @@ impl Changing for TakeStep {
         update_progress(ground.conn, &task).await?;
         if matches!(self.step, Step::Issue(_)) {
             tell_of_stops(ground, &task).await?;
+        }
+        if matches!(self.step, Step::Cancel) {
+            call_off(ground, task.id).await?;
         }
         record(ground, &task)
     }

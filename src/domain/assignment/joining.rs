@@ -31,9 +31,14 @@ impl Held {
     /// The days that it still has from today on; none when it is over.
     #[must_use]
     pub fn ahead(&self, now: Timestamp) -> Option<Days> {
-        let today = today_in(&TimeZone::get(&self.time_zone).unwrap_or(TimeZone::UTC), now);
-        let ahead = Days::new(today, None).ok()?;
+        let ahead = Days::new(self.today(now), None).ok()?;
         self.days.intersect(ahead).filter(|_| self.standing)
+    }
+
+    /// Which day it is at the place.
+    #[must_use]
+    pub fn today(&self, now: Timestamp) -> Date {
+        today_in(&TimeZone::get(&self.time_zone).unwrap_or(TimeZone::UTC), now)
     }
 }
 

@@ -93,6 +93,21 @@ pub async fn list_standing_of(conn: impl PgExecutor<'_>, team: TeamId) -> Result
     rows.into_iter().map(Held::try_from).collect()
 }
 
+/// The standing assignments to a task.
+///
+/// # Errors
+/// Fails when the database does.
+#[tracing::instrument(level = "debug", name = "db.assignment.list_standing_at_task", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "assignment.list_standing_at_task"))]
+pub async fn list_standing_at(conn: impl PgExecutor<'_>, task: TaskId) -> Result<Vec<Held>, Error> {
+    let rows: Vec<HeldRow> =
+        sqlx::query_as(select_held!("list_standing_at_task", "a.task_id = $1 AND a.state = 'STANDING'"))
+            .bind(task.uuid())
+            .fetch_all(conn)
+            .await
+            .map_err(failed)?;
+    rows.into_iter().map(Held::try_from).collect()
+}
+
 /// The assignments that name a person as their paramedic.
 ///
 /// # Errors
