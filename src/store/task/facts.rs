@@ -6,7 +6,7 @@ use sqlx::{FromRow, PgExecutor};
 use uuid::Uuid;
 
 use crate::domain::assignment::MedicalCover;
-use crate::domain::ids::{OrganizationId, SiteId};
+use crate::domain::ids::{AllocationId, OrganizationId, ProgramId, SiteId, TaskId};
 use crate::domain::site::SiteStatus;
 use crate::domain::task::Task;
 use crate::domain::task::plan::SitePlace;
@@ -112,4 +112,29 @@ pub async fn find_cover(
         serves: row.serves,
     };
     Ok((row.is_paramedic, Some(vehicle)))
+}
+
+/// A task that was issued, is not over and is paid by an allocation; none when there is none.
+///
+/// # Errors
+/// Fails when the database does.
+#[tracing::instrument(level = "debug", name = "db.task.find_paid_by", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "task.find_paid_by"))]
+pub async fn find_paid_by(
+    conn: impl PgExecutor<'_>,
+    program: ProgramId,
+    allocation: AllocationId,
+) -> Result<Option<TaskId>, Error> {
+    let found: Option<Uuid> = sqlx::query_scalar(
+        "-- task.find_paid_by
+         SELECT task_id FROM tasks
+          WHERE program_id = $1 AND allocation_id = $2 AND issued_revision IS NOT NULL
+            AND state NOT IN ('CLOSED', 'CANCELLED')
+          ORDER BY code LIMIT 1",
+    )
+    .bind(program.uuid())
+    .bind(allocation.uuid())
+    .fetch_optional(conn)
+    .await
+    .map_err(failed)?;
+    Ok(found.map(TaskId::new))
 }
