@@ -86,7 +86,7 @@ impl App {
     ///
     /// # Errors
     /// Refuses what does not fit the tree, and a parent that pays for a task. A task that is issued at the same moment may
-    /// slip through: the writers of money know no tasks. Its money is then to be moved to a child by hand.
+    /// slip through, because the writers of money know no tasks.
     pub async fn create_allocation(
         &self,
         caller: &Caller,

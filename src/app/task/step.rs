@@ -115,17 +115,15 @@ impl Changing for TakeStep {
         let mut scopes = task.scopes();
         let operator = task.plan.operator.filter(|_| matches!(self.step, Step::Issue(_)));
         let authority = task.authority.filter(|_| self.step.barred_by_stop() || operator.is_some());
-        for scope in [operator, authority].into_iter().flatten().map(OrganizationId::scope) {
-            if !scopes.contains(&scope) {
-                scopes.push(scope);
-            }
-        }
+        let mut more: Vec<_> =
+            [operator, authority].into_iter().flatten().map(OrganizationId::scope).collect();
         if matches!(self.step, Step::Cancel) {
             let held = list_standing_at(&mut *conn, task.id).await?;
-            for scope in held.into_iter().map(|of| of.operator.scope()) {
-                if !scopes.contains(&scope) {
-                    scopes.push(scope);
-                }
+            more.extend(held.into_iter().map(|of| of.operator.scope()));
+        }
+        for scope in more {
+            if !scopes.contains(&scope) {
+                scopes.push(scope);
             }
         }
         Ok(scopes)
@@ -154,8 +152,12 @@ impl Changing for TakeStep {
                 task.quality_controls.push(control);
             }
             Step::HandOver(day) => task.handed_over_on = Some(day),
-            Step::Start(None) | Step::Resume(None) => {}
-            Step::Plan | Step::Accept | Step::Close | Step::Cancel => {}
+            Step::Start(None)
+            | Step::Resume(None)
+            | Step::Plan
+            | Step::Accept
+            | Step::Close
+            | Step::Cancel => {}
         }
         update_progress(ground.conn, &task).await?;
         if matches!(self.step, Step::Issue(_)) {
