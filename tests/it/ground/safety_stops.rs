@@ -1,5 +1,7 @@
 //! Safety stops: what they halt, who hears of them, who may issue and lift them, and that nothing slips through.
 
+mod reach;
+
 use prost::Message as _;
 use safelane::domain::ids::ScopeId;
 use safelane::rpc::pb;
@@ -41,6 +43,22 @@ impl Works {
         Ok(self.tasks.clone().lift_safety_stop(request).await?.into_inner().safety_stop.unwrap())
     }
 
+    pub(super) async fn site(&self, world: &World, site_id: &str) -> pb::Site {
+        let get = pb::GetSiteRequest { site_id: site_id.to_owned(), min_revision: 0 };
+        world.sites().get_site(get).await.unwrap().into_inner().site.unwrap()
+    }
+
+    pub(super) async fn resume_site(&self, world: &World, site_id: &str) {
+        let site = self.site(world, site_id).await;
+        let request = pb::ResumeSiteRequest {
+            request_id: fresh_id(),
+            site_id: site.site_id,
+            expected_revision: site.revision,
+            reason: "The stop was lifted".to_owned(),
+        };
+        world.sites().resume_site(request).await.expect("it is open again");
+    }
+
     async fn stops(&self, of: Of, in_force_only: bool) -> Vec<String> {
         let of = Some(of);
         let request =
@@ -75,6 +93,19 @@ async fn last_change(world: &World, scope: &str) -> Vec<&'static str> {
         _ => "other",
     };
     change.records.into_iter().map(|record| kind(record.record)).collect()
+}
+
+/// A site that a stop suspended stays so after it: its authority resumes it, and the work only then.
+async fn stays_suspended(world: &World, works: &Works, task_id: &str) {
+    let site = works.site(world, &works.site_ids[1]).await;
+    assert_eq!(
+        (site.status(), site.suspension_cause()),
+        (pb::SiteStatus::Suspended, pb::SuspensionCause::SafetyStop)
+    );
+    let refused = works.step(&works.get(task_id).await, "Resume").await.unwrap_err();
+    assert_eq!(reason(&refused).0, "NOT_READY");
+    assert!(refused.message().contains(&format!("site {} is SUSPENDED", site.site_id)), "{refused}");
+    works.resume_site(world, &site.site_id).await;
 }
 
 #[tokio::test]
@@ -125,21 +156,36 @@ async fn a_stop_halts_all_that_it_concerns_at_once_and_stands_first_in_every_jou
                 assert_eq!(records.iter().filter(|kind| **kind == "stop").count(), 1, "{name}");
                 let tasks = records.iter().filter(|kind| **kind == "task").count();
                 let of_authority = *journal == &authority;
-                assert_eq!(tasks, if of_authority { 0 } else { halted.len() }, "{name} {first}");
+                // The one that rests and the one that waits as well: a stop of more than one task concerns them.
+                let concerned = if name == "task" { 1 } else { 4 };
+                assert_eq!(tasks, if of_authority { 0 } else { concerned }, "{name} {first}");
                 let sites = records.iter().filter(|kind| **kind == "site").count();
                 assert_eq!(sites, usize::from(name == "site" && *journal != &program), "{name}");
             }
             // What stood still for another cause, and what had not begun, is barred as well.
             if name != "task" {
-                assert_eq!(works.get(&resting.task_id).await.suspension_cause(), pb::SuspensionCause::Season);
-                assert_eq!(rule(works.step(&resting, "Resume").await), "SAFETY_STOPPED");
-                assert_eq!(rule(works.step(&waiting, "Mobilise").await), "SAFETY_STOPPED");
+                let rests = works.get(&resting.task_id).await;
+                assert_eq!(rests.suspension_cause(), pb::SuspensionCause::Season);
+                assert_eq!(rule(works.step(&rests, "Resume").await), "SAFETY_STOPPED");
+                let waits = works.get(&waiting.task_id).await;
+                assert_eq!(rule(works.step(&waits, "Mobilise").await), "SAFETY_STOPPED");
             }
             let lifted = works.lift(&stopped).await.unwrap();
             assert_eq!(lifted.lifted_by, "local-admin");
             assert_eq!(rule(works.lift(&lifted).await.map(|_| pb::Task::default())), "WRONG_STATE");
             for journal in journals {
-                assert_eq!(last_change(world, journal).await, ["stop"], "{name}");
+                let tasks = if *journal == authority {
+                    0
+                } else if name == "task" {
+                    1
+                } else {
+                    4
+                };
+                let records = last_change(world, journal).await;
+                assert_eq!(records, [vec!["stop"], vec!["task"; tasks]].concat(), "{name}");
+            }
+            if name == "site" {
+                Box::pin(stays_suspended(world, &works, &active.task_id)).await;
             }
             // Nothing resumes by itself, and each goes back to where it was.
             let now = works.get(&active.task_id).await;
@@ -154,12 +200,6 @@ async fn a_stop_halts_all_that_it_concerns_at_once_and_stands_first_in_every_jou
                 works.step(&now, "Cancel").await.unwrap();
             }
         }
-        let get = pb::GetSiteRequest { site_id: site, min_revision: 0 };
-        let site = world.sites().get_site(get).await.unwrap().into_inner().site.unwrap();
-        assert_eq!(
-            (site.status(), site.suspension_cause()),
-            (pb::SiteStatus::Suspended, pb::SuspensionCause::SafetyStop)
-        );
     })
     .await;
 }
@@ -297,6 +337,15 @@ async fn anybody_on_the_ground_may_stop_work_and_few_may_let_it_go_on() {
                 let code =
                     tasks.lift_safety_stop(request).await.map_or_else(|refused| refused.code(), |_| Code::Ok);
                 assert_eq!(code, lifts, "{name} lifted by {role}");
+                if lifts == Code::Ok && organization != &operator {
+                    // What others stopped the operator does not let go on.
+                    let again = pb::IssueSafetyStopRequest { safety_stop: Some(stop(target.clone())) };
+                    let again = tasks.issue_safety_stop(gate.sent(role, organization, again)).await;
+                    let again = again.unwrap().into_inner().safety_stop.unwrap();
+                    let request = gate.sent("coordinator", &operator, lift(&again));
+                    let refused = tasks.lift_safety_stop(request).await.unwrap_err();
+                    assert_eq!(refused.code(), Code::PermissionDenied, "{name} by {role}");
+                }
             }
         }
         // Lists are for those who see what they are about, and never for funders.
@@ -329,43 +378,76 @@ async fn anybody_on_the_ground_may_stop_work_and_few_may_let_it_go_on() {
 async fn after_a_stop_is_answered_no_start_succeeds() {
     in_world(async |world| {
         let works = Works::open(world).await;
-        let mut started = 0;
+        let mut first = 0;
         for round in 0..100 {
-            let failed = round % 2 == 1;
-            let mut path = vec!["Plan", "Issue", "Accept", "Mobilise"];
-            if failed {
-                path.extend(["Start", "Complete", "Fail"]);
-            }
-            let task = works.walked(&format!("T-{round}"), &path).await;
-            let target = match round % 3 {
-                0 => of_task(&task),
-                1 => Target::SiteId(works.site_ids[0].clone()),
-                _ => Target::OperatorId(works.desk.operator_id.clone()),
-            };
-            // Either may come first.
-            let (start, stopped) = if round % 4 < 2 {
-                tokio::join!(works.step(&task, "Start"), works.stop(target))
-            } else {
-                let (stopped, start) = tokio::join!(works.stop(target), works.step(&task, "Start"));
-                (start, stopped)
-            };
-            let stopped = stopped.unwrap();
-            let now = works.get(&task.task_id).await;
-            assert_ne!(now.state(), pb::TaskState::Active, "round {round}: it is at work under a stop");
-            started += i32::from(start.is_ok());
-            if let Err(refused) = &start {
-                let refused = (refused.code(), reason(refused).0);
-                let known = ["SAFETY_STOPPED", "STALE_REVISION"].contains(&refused.1.as_str());
-                assert!(known, "round {round}: {refused:?}");
-            }
-            let again = if now.state() == pb::TaskState::Suspended { "Resume" } else { "Start" };
-            assert_eq!(rule(works.step(&now, again).await), "SAFETY_STOPPED", "round {round}");
-            works.lift(&stopped).await.unwrap();
-            if now.state() == pb::TaskState::Suspended {
-                works.step(&works.get(&task.task_id).await, "Cancel").await.unwrap();
-            }
+            let again = ["Plan", "Issue", "Accept", "Mobilise", "Start", "Complete", "Fail"];
+            first += i32::from(
+                race(world, &works, round, &again[..if round % 2 == 1 { 7 } else { 4 }], "Start").await,
+            );
         }
-        assert!(0 < started && started < 100, "{started} of 100 starts came first: it was no race");
+        assert!(0 < first && first < 100, "{first} of 100 starts came first: it was no race");
     })
     .await;
+}
+
+#[tokio::test]
+async fn after_a_stop_is_answered_nothing_is_mobilised_or_resumed_and_every_order_tells_of_it() {
+    in_world(async |world| {
+        let works = Works::open(world).await;
+        let path = ["Plan", "Issue", "Accept", "Mobilise", "Suspend"];
+        for round in 0..24 {
+            let (before, step) = [(1, "Issue"), (3, "Mobilise"), (5, "Resume")][round % 3];
+            race(world, &works, round / 3, &path[..before], step).await;
+        }
+    })
+    .await;
+}
+
+/// Takes a step and stops work at once. Whichever comes first, nothing is at work under the stop. Says whether the step
+/// was taken.
+async fn race(world: &World, works: &Works, round: usize, path: &[&str], step: &str) -> bool {
+    let task = works.walked(&format!("{}-{round}", step.to_uppercase()), path).await;
+    let target = match round % 3 {
+        0 => of_task(&task),
+        1 => Target::SiteId(works.site_ids[0].clone()),
+        _ => Target::OperatorId(works.desk.operator_id.clone()),
+    };
+    // Either may come first.
+    let (taken, stopped) = if round % 4 < 2 {
+        tokio::join!(works.step(&task, step), works.stop(target))
+    } else {
+        let (stopped, taken) = tokio::join!(works.stop(target), works.step(&task, step));
+        (taken, stopped)
+    };
+    let stopped = stopped.unwrap();
+    let now = works.get(&task.task_id).await;
+    assert_eq!(now.safety_stop_ids, [stopped.safety_stop_id.as_str()], "round {round}");
+    let at_work = [pb::TaskState::Mobilised, pb::TaskState::Active].contains(&now.state());
+    assert!(!at_work, "round {round}: it is {:?} under a stop", now.state());
+    if let Err(refused) = &taken {
+        let refused = (refused.code(), reason(refused).0);
+        let known = ["SAFETY_STOPPED", "STALE_REVISION"].contains(&refused.1.as_str());
+        assert!(known, "round {round}: {refused:?}");
+    }
+    if step == "Issue" {
+        // The operator was told, by the order or by the stop.
+        let of_operator = works.stops(Of::OperatorId(works.desk.operator_id.clone()), true).await;
+        assert_eq!(
+            of_operator.contains(&stopped.safety_stop_id),
+            taken.is_ok() || round % 3 == 2,
+            "round {round}"
+        );
+    } else {
+        let again = if now.state() == pb::TaskState::Suspended { "Resume" } else { step };
+        assert_eq!(rule(works.step(&now, again).await), "SAFETY_STOPPED", "round {round}");
+    }
+    works.lift(&stopped).await.unwrap();
+    if round % 3 == 1 {
+        works.resume_site(world, &works.site_ids[0]).await;
+    }
+    let now = works.get(&task.task_id).await;
+    if now.state() != pb::TaskState::QcFailed {
+        works.step(&now, "Cancel").await.unwrap();
+    }
+    taken.is_ok()
 }

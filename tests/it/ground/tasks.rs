@@ -1,6 +1,7 @@
 //! Tasks: writing them, planning them, ordering them. Their steps, their history and who may do what are
 //! in the files of `tasks/`.
 
+mod changes_of_orders;
 mod history;
 mod rights;
 mod steps;
@@ -76,7 +77,7 @@ impl Works {
             activity: pb::ActivityType::ManualClearance.into(),
             depth_cm: 13,
             planned_area_m2: 8_000,
-            first_day: Some(day(1998, 7, 1)),
+            first_day: Some(day(1998, 6, 1)),
             last_day: Some(day(1998, 9, 30)),
             operator_id: self.desk.operator_id.clone(),
             instructions: "Mark the lanes daily.".to_owned(),
@@ -211,7 +212,7 @@ async fn an_empty_draft_is_told_all_that_it_lacks_at_once() {
         let planned = works.plan(&survey).await.unwrap();
         // But the operator is accredited for clearance only.
         let refused = works.issue(&planned).await.unwrap_err();
-        assert!(refused.message().contains("not accredited for NTS on 1998-07-01"), "{}", refused.message());
+        assert!(refused.message().contains("not accredited for NTS on 1998-06-01"), "{}", refused.message());
         assert_eq!(works.get(&planned.task_id).await, planned);
         // And what another authority gave does not count.
         let planned = works.plan(&works.create(works.task("T-4")).await.unwrap()).await.unwrap();
@@ -316,7 +317,7 @@ async fn bad_fields_are_all_named() {
         let crowd = pb::Task { site_ids: (0..101).map(|_| fresh_id()).collect(), ..works.task("T-1") };
         let request = pb::CreateTaskRequest { task: Some(crowd) };
         names(works.tasks.clone().create_task(request).await, &["task.site_ids"]);
-        let backwards = pb::Task { last_day: Some(day(1998, 6, 30)), ..works.task("T-1") };
+        let backwards = pb::Task { last_day: Some(day(1998, 5, 31)), ..works.task("T-1") };
         let request = pb::CreateTaskRequest { task: Some(backwards) };
         names(works.tasks.clone().create_task(request).await, &["task.last_day"]);
         let draft = works.create(works.task("T-1")).await.unwrap();

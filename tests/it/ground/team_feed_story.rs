@@ -14,28 +14,33 @@ use super::tasks::Works;
 use super::teams::recorded_team;
 use crate::harness::{World, fresh_id, in_world};
 
-/// A team of one deminer who may work for the task.
-async fn ready_team(world: &World, works: &Works) -> String {
-    let team = recorded_team(world, &works.desk.operator_id, "MT-1").await;
+/// A team of one deminer who may work for the task, accredited since a day.
+pub(super) async fn ready_team(world: &World, works: &Works, code: &str, since: &str) -> String {
+    let team = recorded_team(world, &works.desk.operator_id, code).await;
     let person = fresh_id();
     added(world, member(&team, &person)).await;
     for (level, subject) in [(pb::AccreditationLevel::Team, &team), (pb::AccreditationLevel::Person, &person)]
     {
         let of = accreditation(&works.authority_id, level, subject);
         // Freshly accredited, so that nobody has stood down.
-        granted(world, pb::Accreditation { first_day: day("1998-06-25"), ..of }).await;
+        granted(world, pb::Accreditation { first_day: day(since), ..of }).await;
     }
     team
 }
 
-async fn assign(world: &World, works: &Works, team: &str, task: &pb::Task) -> pb::Assignment {
+pub(super) async fn assign(
+    world: &World,
+    works: &Works,
+    (team, task): (&str, &pb::Task),
+    (first, last): (&str, &str),
+) -> pb::Assignment {
     let assignment = pb::Assignment {
         assignment_id: fresh_id(),
         team_id: team.to_owned(),
         program_id: task.program_id.clone(),
         task_id: task.task_id.clone(),
-        first_day: day("1998-07-01"),
-        last_day: day("1998-07-10"),
+        first_day: day(first),
+        last_day: day(last),
         medical_cover: Some(works.cover.clone()),
         ..pb::Assignment::default()
     };
@@ -56,11 +61,11 @@ async fn what_others_do_reaches_the_tablet_of_the_team_that_it_concerns() {
     in_world(async |world| {
         let works = Works::open(world).await;
         let task = works.walked("T-1", &["Plan", "Issue", "Accept"]).await;
-        let team = ready_team(world, &works).await;
+        let team = ready_team(world, &works, "MT-1", "1998-06-25").await;
         let mut feed = open(world.teams(), &team, "").await.unwrap();
         assert_eq!(several(&mut feed, 2).await, [("begin", String::new()), ("end", String::new())]);
 
-        let assignment = assign(world, &works, &team, &task).await;
+        let assignment = assign(world, &works, (&team, &task), ("1998-07-01", "1998-07-10")).await;
         let mut all = BTreeSet::from([
             ("assignment", assignment.assignment_id.clone()),
             ("task", task.task_id.clone()),
@@ -81,7 +86,10 @@ async fn what_others_do_reaches_the_tablet_of_the_team_that_it_concerns() {
         assert_eq!(about(&told(&mut feed).await), ("site", site_id.clone()));
 
         let mobilised = works.step(&task, "Mobilise").await.unwrap();
-        assert_eq!(about(&told(&mut feed).await), ("task", task.task_id.clone()));
+        // Its sites come along: some may be new.
+        let mut of_task = BTreeSet::from([("task", task.task_id.clone())]);
+        of_task.extend(works.site_ids.iter().map(|id| ("site", id.clone())));
+        assert_eq!(set(&mut feed, 3).await, of_task);
         let stop = pb::SafetyStop {
             safety_stop_id: fresh_id(),
             target: Some(Target::SiteId(site_id.clone())),
@@ -97,8 +105,7 @@ async fn what_others_do_reaches_the_tablet_of_the_team_that_it_concerns() {
             ("stop", stop.safety_stop_id.clone()),
             "the stop comes first"
         );
-        let rest = BTreeSet::from([("task", task.task_id.clone()), ("site", site_id.clone())]);
-        assert_eq!(set(&mut feed, 2).await, rest);
+        assert_eq!(set(&mut feed, 3).await, of_task);
 
         // Cut here, and resumed: what came meanwhile, and what left.
         let cursor = next(&mut feed).await.cursor;

@@ -83,25 +83,37 @@ async fn an_operator_reads_from_the_order_on_and_a_funder_no_persons() {
     in_world(async |world| {
         let works = Works::open(world).await;
         let gate = Gate::open(world).await;
-        let task = works.mobilised("T-1").await;
+        let path = ["Plan", "Issue", "Accept", "Mobilise", "Start", "Complete", "Fail"];
+        let task = works.walked("T-1", &path).await;
         let read = async |role: &str, organization: &str| {
             let request = gate.sent(role, organization, ask(&works, &task));
             let answer = gate.server.tasks().get_task_history(request).await.unwrap().into_inner();
             answer.changes
         };
         let office = read("coordinator", &works.desk.office_id).await;
-        assert_eq!(office.len(), 5);
+        assert_eq!(office.len(), 8);
         for (role, organization) in [("field", &works.desk.operator_id), ("coordinator", &works.authority_id)]
         {
             let seen = read(role, organization).await;
-            assert_eq!((seen.len(), seen[0].method.as_str()), (3, "TaskService/IssueTask"), "{role}");
+            assert_eq!((seen.len(), seen[0].method.as_str()), (6, "TaskService/IssueTask"), "{role}");
             assert_eq!(seen[1..], office[3..], "{role}");
         }
         let funder = read("funder", &works.desk.funder_id).await;
-        let cover = |changes: &[pb::TaskChange]| {
-            changes.last().unwrap().task.clone().unwrap().medical_cover.unwrap().paramedic_id
+        let last = |changes: &[pb::TaskChange]| changes.last().unwrap().task.clone().unwrap();
+        let texts = |task: pb::Task| {
+            let (cover, done) = (task.medical_cover.unwrap(), task.completion.unwrap());
+            let remarks = task.quality_controls[0].remarks.clone();
+            [cover.paramedic_id, cover.hospital, task.instructions, done.not_done, remarks]
         };
-        assert_eq!((cover(&funder).as_str(), cover(&office)), ("", works.cover.paramedic_id.clone()));
+        assert!(texts(last(&office)).iter().all(|text| !text.is_empty()));
+        let get = pb::GetTaskRequest { task_id: task.task_id.clone(), min_revision: 0 };
+        let got = gate.sent("funder", &works.desk.funder_id, get);
+        let got = gate.server.tasks().get_task(got).await.unwrap().into_inner().task.unwrap();
+        for seen in [last(&funder), got] {
+            assert_eq!((seen.state(), texts(seen)), (task.state(), [const { String::new() }; 5]));
+        }
+        assert_eq!(funder.len(), office.len());
+        assert!(funder.iter().all(|change| change.recorded_by.is_empty() && change.reason.is_empty()));
         gate.server.finish().await;
     })
     .await;

@@ -113,7 +113,7 @@ const STEPS: [(&str, &[&str]); 13] = [
     ("Cancel", &["DRAFT", "PLANNED", "ISSUED", "ACCEPTED", "MOBILISED", "ACTIVE", "SUSPENDED"]),
 ];
 
-fn completion(on: i32) -> pb::Completion {
+pub(super) fn completion(on: i32) -> pb::Completion {
     pb::Completion {
         completed_on: Some(day(1998, 6, on)),
         reference: "CR-12".to_owned(),
@@ -127,7 +127,7 @@ fn control(on: i32, passed: bool) -> pb::QualityControl {
         passed,
         reference: "QC-12".to_owned(),
         sampled_m2: 800,
-        remarks: String::new(),
+        remarks: "Two lanes were checked anew".to_owned(),
     }
 }
 
