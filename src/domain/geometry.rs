@@ -81,6 +81,8 @@ impl Outline {
         let rings = geojson::read_rings(text)?;
         let bounds = bounds(&rings[0]).ok_or_else(|| Flaw::new(".coordinates[0]", "has no vertices"))?;
         check_extent(bounds)?;
+        // Before edges are crossed: the products of what lies far away would not fit.
+        holes::check_extents(&rings, bounds)?;
         for (index, ring) in rings.iter().enumerate() {
             crossing::check_simple(ring).map_err(|rule| Flaw::new(ring_path(index), rule))?;
         }

@@ -108,6 +108,9 @@ fn holes_are_inside_and_apart() {
     let touching = ",[[0,0.05],[0.02,0.04],[0.02,0.06],[0,0.05]]";
     assert!(Outline::read(&with_holes(touching)).is_ok());
     flawed(&with_holes(",[[1,1],[1.1,1],[1.1,1.1],[1,1]]"), ".coordinates[1]", "not inside");
+    // So far away that products of its extent would not fit into 63 bits.
+    let far = ",[[-180,-90],[180,-90],[180,90],[-180,90],[-179,0],[-180,-90]]";
+    flawed(&with_holes(far), ".coordinates[1]", "not inside");
     flawed(&with_holes(",[[0.05,0.05],[0.2,0.05],[0.05,0.06],[0.05,0.05]]"), ".coordinates[1]", "not inside");
     flawed(&with_holes(&format!("{hole}{hole}")), ".coordinates[2]", "overlaps the hole coordinates[1]");
     flawed(&with_holes(",[[0,0],[0,0],[0,0],[0,0]]"), ".coordinates[1]", "1 different");
