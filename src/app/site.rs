@@ -2,6 +2,7 @@
 
 pub mod acts;
 pub mod reads;
+mod release;
 pub mod reopen;
 pub mod split;
 
@@ -44,7 +45,9 @@ impl Changing for CreateSite {
         let scope = self.site.authority.scope();
         let revision = ground.revision(scope)?;
         let site = Site { created_at: ground.now, revision, ..self.site.clone() };
-        insert_site(ground.conn, &site).await?;
+        // This id did not record it: another authority did, or a split or a reopening.
+        let taken = || Error::id_elsewhere(Kind::Site, site.id, "site.authority_id or kind of request");
+        insert_site(ground.conn, &site, taken).await?;
         let kind = MovementKind::Identified;
         let identified = Movement::new(&site, kind, site.area_m2, site.information_on, String::new());
         insert_movements(ground.conn, site.authority, revision, &[identified]).await?;
@@ -67,6 +70,11 @@ pub(crate) async fn scopes_of(conn: &mut Connection, site: &Site) -> Result<Vec<
 /// Records a site in each of the scopes that it reaches.
 pub(crate) fn record_in(ground: &mut Ground<'_>, scopes: &[ScopeId], site: &Site) -> Result<(), Error> {
     scopes.iter().try_for_each(|scope| ground.record(*scope, Record::Site(Box::new(site.clone()))))
+}
+
+/// A new site that another one is made into has the id of a site already.
+fn id_taken(field: impl Into<String>, id: SiteId) -> Error {
+    Violations::one(field, format!("{id} is the id of another site; make a new id"))
 }
 
 /// The time zone of a site, which was checked when it was recorded.

@@ -9,6 +9,7 @@ mod licences;
 mod locks;
 mod members;
 mod outlines;
+mod releases;
 mod safety_stops;
 mod site_views;
 mod sites;

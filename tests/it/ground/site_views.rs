@@ -125,6 +125,7 @@ async fn funders_see_what_there_is_and_not_where() {
         let seen = gate.sent("funder", &authority, history.clone());
         let seen = gate.server.sites().get_site_history(seen).await.unwrap().into_inner().changes;
         assert_eq!((seen[1].site.as_ref(), seen[1].recorded_by.as_str()), (Some(&hidden), ""));
+        assert_eq!(seen[1].reason, "");
         // Whoever may walk there sees all of it; only the authority changes it.
         for role in ["field", "coordinator", "auditor"] {
             let get = gate.sent(role, &fresh_id(), get.clone());

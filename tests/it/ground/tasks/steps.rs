@@ -251,7 +251,8 @@ async fn work_begins_and_goes_on_only_under_medical_cover_that_is_fit_that_day()
         let works = Works::open(world).await;
         let mut task = works.mobilised("T-1").await;
         let mut tasks = works.tasks.clone();
-        let broken = |asset: &str| format!("UPDATE assets SET state = 'WITHDRAWN' WHERE asset_id = '{asset}'");
+        let broken =
+            |asset: &str| format!("UPDATE assets SET state = 'WITHDRAWN' WHERE asset_id = '{asset}'");
         let unfit = |refused: Result<pb::Task, Status>| {
             let refused = refused.expect_err("it is refused");
             assert_eq!(reason(&refused).0, "NOT_READY", "{refused}");
