@@ -158,7 +158,7 @@ async fn remeasure(
 fn check_outline(site: &Site, new: &Remeasurement) -> Result<(), Error> {
     const FIELD: &str = "boundary_geojson";
     let mut violations = Violations::default();
-    note_misfit(&mut violations, FIELD, site.country, new.area_m2, new.outline.as_ref());
+    note_misfit(&mut violations, FIELD, (site.country, new.area_m2), new.outline.as_ref(), None);
     if let (None, Some(kept)) = (&new.outline, &site.boundary)
         && area_flaw(new.area_m2, kept.computed_area_m2).is_some()
     {

@@ -77,7 +77,7 @@ impl ReopenSite {
         let mut violations = Violations::default();
         note_ahead(&mut violations, "information_on", self.information_on, from, ground.now)?;
         let (outline, country) = (self.outline.as_ref(), from.country);
-        note_misfit(&mut violations, "boundary_geojson", country, self.area_m2, outline);
+        note_misfit(&mut violations, "boundary_geojson", (country, self.area_m2), outline, None);
         violations.check()
     }
 

@@ -93,6 +93,7 @@ impl SplitSite {
         if let Some(rule) = out_of_order(self.split_on, booked) {
             violations.add("split_on", rule);
         }
+        let whole = site.boundary.as_ref();
         for (index, part) in self.parts.iter().enumerate() {
             let field = |name: &str| format!("parts[{index}].{name}");
             if lineage.contains(&part.id) {
@@ -108,7 +109,7 @@ impl SplitSite {
                 }
             }
             let (outline, country) = (part.outline.as_ref(), site.country);
-            note_misfit(&mut violations, &field("boundary_geojson"), country, part.area_m2, outline);
+            note_misfit(&mut violations, &field("boundary_geojson"), (country, part.area_m2), outline, whole);
         }
         violations.check()
     }

@@ -5,6 +5,7 @@ use geo::coordinate_position::CoordPos;
 use geo::relate::IntersectionMatrix;
 use geo::{PreparedGeometry, Relate as _};
 
+use crate::domain::geometry::crossing::{Comparisons, take_for};
 use crate::domain::geometry::measure::polygon;
 use crate::domain::geometry::{Flaw, Vertex, ring_path};
 use crate::domain::site::BoundingBox;
@@ -27,13 +28,18 @@ pub(super) fn check_extents(rings: &[Vec<Vertex>], outer: BoundingBox) -> Result
 }
 
 /// Passes rings of which all after the first are inside it. Rings may touch in single points.
-pub(super) fn check(rings: &[Vec<Vertex>]) -> Result<(), Flaw> {
+pub(super) fn check(rings: &[Vec<Vertex>], left: &mut Comparisons) -> Result<(), Flaw> {
     let Some((outer, holes)) = rings.split_first().filter(|(_, holes)| !holes.is_empty()) else {
         return Ok(());
     };
     if HOLES_MAX < holes.len() {
         let rule = format!("has {} holes; at most {HOLES_MAX} are allowed", holes.len());
         return Err(Flaw::new(".coordinates", rule));
+    }
+    for (index, hole) in holes.iter().enumerate() {
+        for ring in rings.iter().take(index + 1) {
+            take_for(ring, hole, left).map_err(|rule| Flaw::new(ring_path(index + 1), rule))?;
+        }
     }
     let outer = PreparedGeometry::from(polygon(outer));
     let holes: Vec<_> = holes.iter().map(|hole| PreparedGeometry::from(polygon(hole))).collect();
