@@ -7,6 +7,7 @@ mod feed_rig;
 mod land;
 mod licences;
 mod locks;
+mod many_sites;
 mod members;
 mod outlines;
 mod releases;

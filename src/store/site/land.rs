@@ -102,7 +102,7 @@ macro_rules! sums {
          coalesce(sum(area_m2) FILTER (WHERE effective_on >= $1 AND kind = 'SPLIT_OUT'), 0)::bigint AS split_out
            FROM land_movements
           WHERE effective_on <= $2 AND ($3::uuid IS NULL OR authority_id = $3)
-            AND ($4::bpchar IS NULL OR country_code = $4) AND ($5::uuid IS NULL OR site_id = $5)"
+            AND ($4::text IS NULL OR country_code = $4::bpchar) AND ($5::uuid IS NULL OR site_id = $5)"
     };
 }
 
