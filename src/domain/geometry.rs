@@ -7,6 +7,9 @@ mod crossing;
 mod geojson;
 mod holes;
 mod measure;
+pub mod parts;
+
+pub use crossing::Comparisons;
 
 use crate::domain::site::{Boundary, BoundingBox, Position};
 
@@ -69,29 +72,34 @@ pub struct Outline {
     pub boundary: Boundary,
     /// The vertices of its outer ring.
     pub vertices: Vec<Vertex>,
+    /// The vertices of its holes.
+    holes: Vec<Vec<Vertex>>,
 }
 
 impl Outline {
     /// Reads and checks a GeoJSON Polygon (RFC 7946): its form, its bounds, that its rings neither cross themselves
-    /// nor each other, and that it encloses something.
+    /// nor each other, and that it encloses something. `left` is what the request may still compare.
     ///
     /// # Errors
     /// The first flaw.
-    pub fn read(text: &str) -> Result<Self, Flaw> {
+    pub fn read(text: &str, left: &mut Comparisons) -> Result<Self, Flaw> {
         let rings = geojson::read_rings(text)?;
         let bounds = bounds(&rings[0]).ok_or_else(|| Flaw::new(".coordinates[0]", "has no vertices"))?;
         check_extent(bounds)?;
+        // Before edges are crossed: the products of what lies far away would not fit.
+        holes::check_extents(&rings, bounds)?;
         for (index, ring) in rings.iter().enumerate() {
-            crossing::check_simple(ring).map_err(|rule| Flaw::new(ring_path(index), rule))?;
+            crossing::check_simple(ring, left).map_err(|rule| Flaw::new(ring_path(index), rule))?;
         }
-        holes::check(&rings)?;
+        holes::check(&rings, left)?;
         let computed_area_m2 = measure::area_m2(&rings);
         if computed_area_m2 < 1 {
             return Err(Flaw::new("", "encloses less than a square metre"));
         }
         let boundary = Boundary { geojson: text.to_owned(), bounds, computed_area_m2 };
-        let vertices = rings.into_iter().next().unwrap_or_default();
-        Ok(Self { boundary, vertices })
+        let mut rings = rings.into_iter();
+        let vertices = rings.next().unwrap_or_default();
+        Ok(Self { boundary, vertices, holes: rings.collect() })
     }
 }
 

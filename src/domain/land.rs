@@ -7,13 +7,11 @@ mod sums;
 use jiff::civil::Date;
 
 use crate::domain::ids::SiteId;
-use crate::domain::refusal::Refusal;
 use crate::domain::site::Site;
-use crate::domain::site::release::expect_ready;
 use crate::domain::text::CountryCode;
 use crate::domain::words::words;
 
-pub use split::{PARTS_MAX, Part, SplitDone, split};
+pub use split::{PARTS_MAX, Part, SplitDone, split, tolerance_m2};
 pub use sums::LandSums;
 
 words! {
@@ -61,42 +59,30 @@ impl Movement {
     }
 }
 
-/// Square metres that moved on a day.
-pub type Moved = (Date, i64);
-
-/// Passes movements of a site that fit what was booked before: none is before the first, and on no day would less
-/// than nothing be left.
-///
-/// # Errors
-/// `NotReady` with the day and the figure.
-pub fn expect_covered(
-    site: SiteId,
-    action: &'static str,
-    booked: &[Moved],
-    new: &[Moved],
-) -> Result<(), Refusal> {
-    let mut missing = Vec::new();
-    let first = booked.iter().map(|(day, _)| *day).min();
-    let early = first.and_then(|first| Some((first, new.iter().find(|(day, _)| *day < first)?)));
-    if let Some((first, (day, _))) = early {
-        missing.push(format!("{day} is before {first}, when its land was first recorded"));
-    }
-    if let Some((day, left)) = first_shortfall(booked, new) {
-        missing.push(format!("on {day} it would have {left} m2; later releases were booked on earlier days"));
-    }
-    expect_ready(site, action, missing)
+/// What was booked of a site before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Booked {
+    /// The day.
+    pub on: Date,
+    /// Why.
+    pub kind: MovementKind,
 }
 
-/// The first day on which less than nothing would be left, and how much less.
-fn first_shortfall(booked: &[Moved], new: &[Moved]) -> Option<Moved> {
-    let mut moved: Vec<Moved> = booked.iter().chain(new).copied().collect();
-    // What comes on a day comes before what goes.
-    moved.sort_unstable_by_key(|(day, area)| (*day, std::cmp::Reverse(*area)));
-    let mut left = 0_i64;
-    moved.into_iter().find_map(|(day, area)| {
-        left = left.saturating_add(area);
-        (left < 0).then_some((day, left))
-    })
+/// What is wrong with booking on a day, if anything is: what is booked of a site is in the order of its days, so that
+/// older information never changes what newer information says, and no day has less land than nothing.
+#[must_use]
+pub fn out_of_order(day: Date, booked: &[Booked]) -> Option<String> {
+    let last = booked.iter().max_by_key(|booked| booked.on)?;
+    let on = last.on;
+    let before = match last.kind {
+        MovementKind::Identified => format!("{on}, when its land was recorded"),
+        MovementKind::Remeasured => format!("the measurement of {on} that rules"),
+        MovementKind::SplitIn | MovementKind::SplitOut => format!("the split of {on}"),
+        MovementKind::Cancelled | MovementKind::Reduced | MovementKind::Cleared => {
+            format!("the release of {on}")
+        }
+    };
+    (day < on).then(|| format!("{day} is before {before}; give that day or a later one"))
 }
 
 #[cfg(test)]
@@ -104,20 +90,19 @@ mod tests {
     use jiff::civil::date;
 
     use super::*;
-    use crate::domain::site::sample::site;
 
     #[test]
-    fn what_is_booked_late_must_fit_what_was_booked_before() {
-        let id = site().id;
-        let booked = [(date(2014, 6, 30), 100), (date(2016, 6, 30), -80)];
-        let fits = |day, area| expect_covered(id, "be remeasured", &booked, &[(day, area)]);
-        assert!(fits(date(2016, 7, 1), -20).is_ok());
-        assert!(fits(date(2015, 7, 1), -20).is_ok());
-        assert!(fits(date(2014, 6, 30), 5).is_ok());
-        let early = fits(date(2014, 6, 29), 5).unwrap_err().to_string();
-        assert!(early.contains("before 2014-06-30"), "{early}");
-        let short = fits(date(2015, 7, 1), -21).unwrap_err().to_string();
-        assert!(short.contains("on 2016-06-30 it would have -1 m2"), "{short}");
-        assert!(expect_covered(id, "begin", &[], &[(date(2014, 6, 30), 1), (date(2014, 6, 30), -1)]).is_ok());
+    fn what_is_booked_late_is_not_before_what_was_booked_before() {
+        let booked = |on, kind| Booked { on, kind };
+        let all = [
+            booked(date(2014, 6, 30), MovementKind::Identified),
+            booked(date(2016, 12, 31), MovementKind::Remeasured),
+        ];
+        assert_eq!(out_of_order(date(2016, 12, 31), &all), None);
+        let older = out_of_order(date(2015, 6, 30), &all).unwrap();
+        assert!(older.contains("2015-06-30 is before the measurement of 2016-12-31 that rules"), "{older}");
+        let first = out_of_order(date(2014, 6, 29), &all[..1]).unwrap();
+        assert!(first.contains("before 2014-06-30, when its land was recorded"), "{first}");
+        assert_eq!(out_of_order(date(2014, 6, 29), &[]), None);
     }
 }

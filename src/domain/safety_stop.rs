@@ -162,14 +162,10 @@ pub fn halt_task(task: &mut Task) -> bool {
     }
 }
 
-/// Suspends a site that is not released, and says whether anything changed. A site that is suspended for another cause
-/// takes this one, which is the stronger.
+/// Suspends an open site, and says whether anything changed. One that stands still for another cause stays as it is:
+/// the stop bars it from going on, and when it is lifted the other cause still holds.
 pub fn halt_site(site: &mut Site) -> bool {
-    let other = site.suspension.is_some_and(|cause| cause != SuspensionCause::SafetyStop);
-    if other {
-        site.suspension = Some(SuspensionCause::SafetyStop);
-    }
-    other || suspend(site, SuspensionCause::SafetyStop).is_ok()
+    suspend(site, SuspensionCause::SafetyStop).is_ok()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Hazardous areas: class and status are two axes, and area is a ledger. What may become of a site is in the files of
-//! `site/`: [`evidence`] moves the class, [`release`] the status.
+//! `site/`: [`evidence`] moves the class, [`release`] the status; [`control`] is what quality control says of a clearance.
 
+pub mod control;
 pub mod evidence;
 pub mod release;
 #[cfg(test)]

@@ -70,10 +70,16 @@ pub fn not_taken_in(told: &Status) -> Option<Status> {
     let large = text.starts_with("Error, decoded message length too large");
     let rule = match told.code() {
         Code::Internal if broken => "is not a message of this method; check the proto files".to_owned(),
-        Code::OutOfRange if large => format!("is larger than {MESSAGE_BYTES_MAX} bytes; send less at a time"),
+        Code::OutOfRange if large => format!("is larger than {} bytes; send less at a time", limit_in(text)),
         _ => return None,
     };
     Some(status(&Violations::one("request", rule)))
+}
+
+/// The limit that a decoder's words name: services differ.
+fn limit_in(text: &str) -> usize {
+    let named = text.rsplit_once("the limit is: ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
+    named.unwrap_or(MESSAGE_BYTES_MAX)
 }
 
 /// The same as a message inside a stream.

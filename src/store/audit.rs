@@ -23,7 +23,7 @@ pub struct Finding {
 }
 
 /// Every rule that the audit checks, with its meaning.
-pub const INVARIANTS: [(&str, &str); 19] = [
+pub const INVARIANTS: [(&str, &str); 20] = [
     ("children_sum_to_allocated_out", "what a parent gave out is what its children received"),
     ("child_count_is_exact", "every allocation knows how many children it has"),
     ("reservations_sum_to_reserved", "what is reserved is what the reservations hold"),
@@ -37,6 +37,7 @@ pub const INVARIANTS: [(&str, &str); 19] = [
     ("site_area_is_the_sum_of_its_movements", "what is left of a site is what came and went"),
     ("splits_move_land_and_make_none", "what goes out of split sites comes to their parts"),
     ("released_sites_have_no_land", "nothing is left of a site that is closed or handed over"),
+    ("no_site_is_below_zero_on_any_day", "on no day has a site less land than nothing"),
     ("no_work_under_a_safety_stop", "no task is ready for work or at work while a stop of it is in force"),
     ("people_work_while_they_are_members", "days of people are days of the assignment and of a membership"),
     ("assets_are_away_as_long_as_the_team", "days of assets are those of their assignment"),

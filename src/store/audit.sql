@@ -95,6 +95,14 @@ SELECT 'released_sites_have_no_land', s.authority_id, s.site_id, format('%s with
   FROM sites s
  WHERE ($1::uuid IS NULL OR s.authority_id = $1) AND s.status IN ('CLOSED', 'HANDED_OVER') AND s.area_m2 <> 0
 UNION ALL
+-- What comes on a day comes before what goes.
+SELECT 'no_site_is_below_zero_on_any_day', d.authority_id, d.site_id, format('%s m2 on %s', d.left_m2, d.effective_on)
+  FROM (SELECT DISTINCT ON (m.site_id) m.authority_id, m.site_id, m.effective_on, m.left_m2
+          FROM (SELECT authority_id, site_id, effective_on,
+                       sum(area_m2) OVER (PARTITION BY site_id ORDER BY effective_on) AS left_m2
+                  FROM land_movements WHERE $1::uuid IS NULL OR authority_id = $1) m
+         WHERE m.left_m2 < 0 ORDER BY m.site_id, m.effective_on) d
+UNION ALL
 SELECT 'no_work_under_a_safety_stop', t.program_id, t.task_id,
        format('%s under safety stop %s', t.state, k.safety_stop_id)
   FROM tasks t JOIN safety_stops k

@@ -1,5 +1,6 @@
 //! SQL of sites: one row a site, as it is now. Movements of land, surveys and lists are in the files of `site/`.
 
+pub mod ground;
 pub mod land;
 pub mod listing;
 mod row;
@@ -20,12 +21,16 @@ use crate::error::Error;
 use crate::store::site::row::SiteRow;
 use crate::store::{broken_constraint, expect_rows, failed};
 
-/// Adds a site.
+/// Adds a site. `taken` says what it means that its id is already one of a site.
 ///
 /// # Errors
-/// Refuses a code that is taken in the authority.
+/// Refuses a code that is taken in the authority, and an id that is taken.
 #[tracing::instrument(level = "debug", name = "db.site.insert", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "site.insert"))]
-pub async fn insert_site(conn: &mut PgConnection, new: &Site) -> Result<(), Error> {
+pub async fn insert_site(
+    conn: &mut PgConnection,
+    new: &Site,
+    taken: impl FnOnce() -> Error + Send,
+) -> Result<(), Error> {
     let query = sqlx::query(
         "-- site.insert
          INSERT INTO sites (site_id, name, former_names, searched, class, status, area_m2, computed_area_m2,
@@ -52,7 +57,7 @@ pub async fn insert_site(conn: &mut PgConnection, new: &Site) -> Result<(), Erro
                 Refusal::CodeTaken { kind: Kind::Site, code: new.code.clone() }.into()
             }
             // The id is of a site that another request made.
-            Some("sites_pkey") => Error::id_elsewhere(Kind::Site, new.id, "site.site_id"),
+            Some("sites_pkey") => taken(),
             _ => failed(error),
         }),
     }

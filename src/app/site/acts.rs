@@ -5,24 +5,25 @@ use jiff::civil::Date;
 use crate::app::App;
 use crate::app::change::{Changed, Changing, Ground, Record, Request};
 use crate::app::rights::may_act_for;
+use crate::app::site::release::{expect_in_order, expect_nobody_works, release_all};
 use crate::app::site::{expect_come, known_site, note_misfit, record_in, scopes_of};
 use crate::app::team::expect_revision;
 use crate::domain::caller::Caller;
-use crate::domain::geometry::Outline;
-use crate::domain::ids::{ScopeId, SiteId, SurveyId};
+use crate::domain::geometry::{Outline, area_flaw};
+use crate::domain::ids::{ScopeId, SiteId};
 use crate::domain::kind::Kind;
-use crate::domain::land::{Movement, MovementKind, expect_covered};
+use crate::domain::land::{Movement, MovementKind};
 use crate::domain::refusal::Refusal;
-use crate::domain::safety_stop::StopTarget;
+use crate::domain::safety_stop::{SafetyStop, StopTarget};
 use crate::domain::site::evidence::weigh;
-use crate::domain::site::release::{close, expect_status, hand_over, resume, suspend};
+use crate::domain::site::release::{expect_status, hand_over, resume, suspend};
 use crate::domain::site::{LandRelease, Site, SiteStatus, Survey, SuspensionCause};
 use crate::domain::text::{Reason, Title};
 use crate::error::{Error, Violations};
 use crate::store::Connection;
 use crate::store::safety_stop::list_in_force;
-use crate::store::site::land::{insert_movements, list_moved};
-use crate::store::site::survey::{find_kept_last, find_survey, insert_survey};
+use crate::store::site::land::insert_movements;
+use crate::store::site::survey::{find_kept_last, insert_survey};
 use crate::store::site::{find_lineage, update_site};
 
 /// The most former names of a place.
@@ -105,6 +106,7 @@ impl SiteAct {
             Self::HandOver(day) => {
                 expect_come("handed_over_on", *day, site, ground.now)?;
                 hand_over(site, *day)?;
+                expect_nobody_works(ground.conn, site.id, "be handed over").await?;
             }
             Self::Survey(survey) => record_survey(ground, site, survey).await?,
         }
@@ -116,12 +118,12 @@ fn rename(site: &mut Site, name: &Title) -> Result<(), Error> {
     if site.name == *name {
         return Err(Violations::one("name", "is the name that the place has already"));
     }
+    // A name that comes back is no former one.
+    site.former_names.retain(|former| former != name);
     if FORMER_NAMES_MAX <= site.former_names.len() {
         let max = i64::try_from(FORMER_NAMES_MAX).unwrap_or(i64::MAX);
         return Err(Refusal::LimitReached { what: "the list of former names of a site", max }.into());
     }
-    // A name that comes back is no former one.
-    site.former_names.retain(|former| former != name);
     site.former_names.push(std::mem::replace(&mut site.name, name.clone()));
     Ok(())
 }
@@ -131,16 +133,15 @@ async fn remeasure(
     site: &mut Site,
     new: &Remeasurement,
 ) -> Result<Option<Movement>, Error> {
-    const ACTION: &str = "be measured anew";
-    expect_status(site, ACTION, &[SiteStatus::Open, SiteStatus::Suspended])?;
+    expect_status(site, "be measured anew", &[SiteStatus::Open, SiteStatus::Suspended])?;
     expect_come("measured_on", new.measured_on, site, ground.now)?;
-    let mut violations = Violations::default();
-    note_misfit(&mut violations, "boundary_geojson", site.country, new.area_m2, new.outline.as_ref());
-    violations.check()?;
+    check_outline(site, new)?;
     let difference = new.area_m2.saturating_sub(site.area_m2);
     if difference == 0 && new.outline.is_none() {
         return Err(Violations::one("area_m2", "is what the site has already; nothing is to be booked"));
     }
+    // Also where nothing is booked: an older outline does not replace a newer one.
+    expect_in_order(ground.conn, "measured_on", new.measured_on, site.id).await?;
     if let Some(outline) = &new.outline {
         site.bounds = Some(outline.boundary.bounds);
         site.boundary = Some(outline.boundary.clone());
@@ -148,41 +149,39 @@ async fn remeasure(
     if difference == 0 {
         return Ok(None);
     }
-    let booked = list_moved(&mut *ground.conn, site.id).await?;
-    expect_covered(site.id, ACTION, &booked, &[(new.measured_on, difference)])?;
     site.area_m2 = new.area_m2;
     let (kind, note) = (MovementKind::Remeasured, new.reason.as_str().to_owned());
     Ok(Some(Movement::new(site, kind, difference, new.measured_on, note)))
 }
 
-async fn release_all(
-    ground: &mut Ground<'_>,
-    site: &mut Site,
-    release: &LandRelease,
-) -> Result<Movement, Error> {
-    expect_come("release.decided_on", release.decided_on, site, ground.now)?;
-    let survey = named_survey(ground.conn, release.survey).await?;
-    let lineage = find_lineage(&mut *ground.conn, site.id).await?;
-    let moved = close(site, release.clone(), survey.as_ref(), &lineage)?;
-    let booked = list_moved(&mut *ground.conn, site.id).await?;
-    expect_covered(site.id, "be closed", &booked, &[(moved.effective_on, moved.area_m2)])?;
-    Ok(moved)
-}
-
-/// The survey that a release names, if it exists.
-pub(super) async fn named_survey(
-    conn: &mut Connection,
-    id: Option<SurveyId>,
-) -> Result<Option<Survey>, Error> {
-    match id {
-        Some(id) => find_survey(conn, id).await,
-        None => Ok(None),
+/// Passes a measurement that fits its outline, or the one that is kept.
+fn check_outline(site: &Site, new: &Remeasurement) -> Result<(), Error> {
+    const FIELD: &str = "boundary_geojson";
+    let mut violations = Violations::default();
+    note_misfit(&mut violations, FIELD, (site.country, new.area_m2), new.outline.as_ref(), None);
+    if let (None, Some(kept)) = (&new.outline, &site.boundary)
+        && area_flaw(new.area_m2, kept.computed_area_m2).is_some()
+    {
+        let (kept, measured) = (kept.computed_area_m2, new.area_m2);
+        let rule = format!(
+            "is missing, but the outline that is kept encloses {kept} m2, which does not fit the measured {measured} \
+             m2; send the new one"
+        );
+        violations.add(FIELD, rule);
     }
+    violations.check()
 }
 
-/// Refuses a site that a safety stop holds.
-pub(super) async fn expect_not_stopped(conn: &mut Connection, site: &Site) -> Result<(), Error> {
-    match list_in_force(conn, &[StopTarget::Site(site.authority, site.id)]).await?.first() {
+/// The safety stops in force on the ground of a site: on itself, and on the sites that it came from.
+pub(super) async fn stops_on_ground(conn: &mut Connection, site: &Site) -> Result<Vec<SafetyStop>, Error> {
+    let lineage = find_lineage(&mut *conn, site.id).await?;
+    let ground: Vec<StopTarget> = lineage.iter().map(|id| StopTarget::Site(site.authority, *id)).collect();
+    list_in_force(conn, &ground).await
+}
+
+/// Refuses a site that a safety stop holds. One on a site that it came from is on its ground.
+async fn expect_not_stopped(conn: &mut Connection, site: &Site) -> Result<(), Error> {
+    match stops_on_ground(conn, site).await?.first() {
         None => Ok(()),
         Some(stop) => {
             Err(Refusal::SafetyStopped { kind: Kind::Site, id: site.id.uuid(), stop: stop.id }.into())

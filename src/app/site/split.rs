@@ -5,25 +5,23 @@ use jiff::civil::Date;
 use crate::app::App;
 use crate::app::change::{Changed, Changing, Ground, Request};
 use crate::app::rights::may_act_for;
-use crate::app::site::acts::named_survey;
-use crate::app::site::{known_site, note_ahead, note_misfit, record_in, scopes_of};
+use crate::app::site::release::{KnownGround, expect_nobody_works, named_survey};
+use crate::app::site::{id_taken, known_site, note_ahead, note_misfit, record_in, scopes_of};
 use crate::app::task::record as record_task;
 use crate::app::team::expect_revision;
 use crate::domain::caller::Caller;
 use crate::domain::geometry::Outline;
 use crate::domain::ids::{ScopeId, SiteId};
 use crate::domain::kind::Kind;
-use crate::domain::land::{Moved, Movement, Part, expect_covered, split};
+use crate::domain::land::{Booked, MovementKind, Part, out_of_order, split};
 use crate::domain::site::{LandRelease, Site, SiteStatus};
 use crate::domain::task;
 use crate::domain::text::{Code, Reason, Title};
 use crate::error::{Error, Violations};
 use crate::store::Connection;
-use crate::store::site::land::{insert_movements, list_moved};
-use crate::store::site::{find_lineage, insert_site, update_site};
+use crate::store::site::land::{insert_movements, list_booked};
+use crate::store::site::{insert_site, update_site};
 use crate::store::task::{append_sites, list_going_on};
-
-const ACTION: &str = "be split";
 
 /// Split a site.
 pub struct SplitSite {
@@ -69,16 +67,20 @@ impl Changing for SplitSite {
         let mut site = known_site(ground.conn, self.site).await?;
         expect_revision(Kind::Site, site.id, self.expected_revision, site.revision)?;
         let scopes = scopes_of(ground.conn, &site).await?;
-        let lineage = find_lineage(&mut *ground.conn, site.id).await?;
-        self.check(ground, &site, &lineage)?;
+        let known = KnownGround::of(ground.conn, site.id).await?;
+        let booked = list_booked(&mut *ground.conn, site.id).await?;
+        self.check(ground, &site, (&known.lineage, &booked))?;
         site.revision = ground.revision(site.authority.scope())?;
         let parts = self.parts(ground, &site).await?;
-        let done = split(&mut site, parts, self.split_on, self.reason.as_str(), &lineage)?;
-        check_covered(ground.conn, &site, &done.movements).await?;
+        let done = split(&mut site, parts, self.split_on, self.reason.as_str(), &known.proof(None))?;
+        if done.parts.iter().all(|part| part.status != SiteStatus::Open) {
+            expect_nobody_works(ground.conn, site.id, "be split into released parts only").await?;
+        }
         update_site(ground.conn, &site).await?;
         record_in(ground, &scopes, &site)?;
-        for part in &done.parts {
-            insert_site(ground.conn, part).await?;
+        for (index, part) in done.parts.iter().enumerate() {
+            let taken = || id_taken(format!("parts[{index}].site_id"), part.id);
+            insert_site(ground.conn, part, taken).await?;
             record_in(ground, &scopes, part)?;
         }
         insert_movements(ground.conn, site.authority, site.revision, &done.movements).await?;
@@ -103,10 +105,19 @@ async fn go_on_on_parts(ground: &mut Ground<'_>, site: SiteId, parts: &[Site]) -
 }
 
 impl SplitSite {
-    /// Refuses days to come, places elsewhere, and parts that the site came from itself.
-    fn check(&self, ground: &Ground<'_>, site: &Site, lineage: &[SiteId]) -> Result<(), Error> {
+    /// Refuses days to come and days out of order, places elsewhere, and parts that the site came from itself.
+    fn check(
+        &self,
+        ground: &Ground<'_>,
+        site: &Site,
+        (lineage, booked): (&[SiteId], &[Booked]),
+    ) -> Result<(), Error> {
         let mut violations = Violations::default();
         note_ahead(&mut violations, "split_on", self.split_on, site, ground.now)?;
+        if let Some(rule) = out_of_order(self.split_on, booked) {
+            violations.add("split_on", rule);
+        }
+        let whole = site.boundary.as_ref();
         for (index, part) in self.parts.iter().enumerate() {
             let field = |name: &str| format!("parts[{index}].{name}");
             if lineage.contains(&part.id) {
@@ -114,16 +125,15 @@ impl SplitSite {
                 violations.add(field("site_id"), rule);
             }
             if let Some(release) = &part.release {
-                note_ahead(
-                    &mut violations,
-                    &field("release.decided_on"),
-                    release.decided_on,
-                    site,
-                    ground.now,
-                )?;
+                let (field, day) = (field("release.decided_on"), release.decided_on);
+                note_ahead(&mut violations, &field, day, site, ground.now)?;
+                let made = Booked { on: self.split_on, kind: MovementKind::SplitIn };
+                if let Some(rule) = out_of_order(day, &[made]) {
+                    violations.add(&field, rule);
+                }
             }
             let (outline, country) = (part.outline.as_ref(), site.country);
-            note_misfit(&mut violations, &field("boundary_geojson"), country, part.area_m2, outline);
+            note_misfit(&mut violations, &field("boundary_geojson"), (country, part.area_m2), outline, whole);
         }
         violations.check()
     }
@@ -154,19 +164,6 @@ impl SplitSite {
         }
         Ok(parts)
     }
-}
-
-/// Passes movements that fit the ledger of the site that is split and those of its parts, which begin with them.
-async fn check_covered(conn: &mut Connection, site: &Site, movements: &[Movement]) -> Result<(), Error> {
-    let booked = list_moved(conn, site.id).await?;
-    let (own, of_parts): (Vec<&Movement>, _) = movements.iter().partition(|moved| moved.site == site.id);
-    let own: Vec<Moved> = own.into_iter().map(|moved| (moved.effective_on, moved.area_m2)).collect();
-    expect_covered(site.id, ACTION, &booked, &own)?;
-    for pair in of_parts.windows(2).filter(|pair| pair[0].site == pair[1].site) {
-        let moved: Vec<Moved> = pair.iter().map(|moved| (moved.effective_on, moved.area_m2)).collect();
-        expect_covered(pair[0].site, "be released", &moved[..1], &moved[1..])?;
-    }
-    Ok(())
 }
 
 impl App {

@@ -12,6 +12,9 @@ use crate::domain::geometry::{UNITS, Vertex, degrees};
 /// tenth of a degree, about 11 km.
 const NEAR: i32 = UNITS / 10;
 
+/// How far the sun may be from the standard time of a place: four hours. China has more than three.
+const ZONE_DEGREES: f64 = 60.0;
+
 /// The boundaries of countries, and the codes that they know.
 struct Atlas {
     boundaries: CountryBoundaries,
@@ -65,6 +68,26 @@ pub fn flaw(country: &str, vertices: &[Vertex]) -> Option<String> {
         return Some(format!("is not in {country}; {rule}"));
     }
     Some(format!("is not in {country}, the authority's country, nor within a tenth of a degree of it"))
+}
+
+/// What is wrong with the time zone of a site in a country. Standard time is nowhere more than four hours from that of
+/// the sun; countries that the boundaries do not know may have any zone of a place.
+#[must_use]
+#[expect(clippy::float_arithmetic, reason = "the boundaries take degrees as floats")]
+pub fn zone_flaw(country: &str, zone: &str, standard_seconds: i32) -> Option<String> {
+    if zone.starts_with("Etc/") || !zone.contains('/') {
+        return Some(format!(
+            "{zone} is not the zone of a place; give the one of the site, such as Africa/Harare"
+        ));
+    }
+    let atlas = ATLAS.as_ref().filter(|atlas| atlas.known.contains(country))?;
+    // The earth turns by a degree in 240 seconds.
+    let noon = f64::from(standard_seconds) / 240.0;
+    let band = BoundingBox::new(-90.0, noon - ZONE_DEGREES, 90.0, noon + ZONE_DEGREES).ok()?;
+    if atlas.boundaries.intersecting_ids(band).contains(country) {
+        return None;
+    }
+    Some(format!("{zone} is hours away from all of {country}; give the zone of the site"))
 }
 
 fn exchanged(of: Vertex) -> Option<Vertex> {

@@ -2,7 +2,8 @@
 //!
 //! The `geo` crate compares every edge with every other: 0.8 s for 10,000 vertices, optimized. Here edges are sorted by
 //! where they begin and compared only while they overlap: 9 ms for a jagged outline of 10,000. What is drawn to be
-//! slow, long edges side by side, is refused after [`COMPARED_MAX`] comparisons, at most a tenth of a second.
+//! slow, long edges side by side, is refused after [`COMPARED_MAX`] comparisons of one request, at most a tenth of a
+//! second, since outlines are checked where calls are answered.
 
 use std::cmp::Ordering;
 
@@ -11,6 +12,32 @@ use crate::domain::geometry::Vertex;
 /// The most pairs of edges that are compared: a thousand for each of 10,000 vertices. Outlines of ground need about
 /// two for each.
 const COMPARED_MAX: usize = 10_000_000;
+
+/// How many pairs of edges of different outlines may lie so close that they may meet. Common borders have about three
+/// for each vertex.
+const CLOSE_MAX: usize = 200_000;
+
+/// What one request may still ask for, in all of its outlines.
+#[derive(Debug)]
+pub struct Comparisons {
+    compared: usize,
+    close: usize,
+}
+
+impl Default for Comparisons {
+    fn default() -> Self {
+        Self { compared: COMPARED_MAX, close: CLOSE_MAX }
+    }
+}
+
+impl Comparisons {
+    fn take(&mut self, compared: usize, close: usize) -> Result<(), String> {
+        let left = self.compared.checked_sub(compared).zip(self.close.checked_sub(close));
+        let too_many = "has too many long edges side by side to be checked; simplify the outline";
+        (self.compared, self.close) = left.ok_or(too_many)?;
+        Ok(())
+    }
+}
 
 /// An edge with its extent.
 struct Edge {
@@ -32,7 +59,7 @@ impl Edge {
 
 /// Passes a ring that encloses something and neither crosses nor touches itself. Its extent is at most ten degrees,
 /// so that no product below is near 63 bits.
-pub(super) fn check_simple(ring: &[Vertex]) -> Result<(), String> {
+pub(super) fn check_simple(ring: &[Vertex], left: &mut Comparisons) -> Result<(), String> {
     let (first, second) = (ring[0], ring[1]);
     if ring.iter().all(|vertex| turn(first, second, *vertex) == Ordering::Equal) {
         return Err("encloses no area: all positions are on one line".to_owned());
@@ -40,7 +67,7 @@ pub(super) fn check_simple(ring: &[Vertex]) -> Result<(), String> {
     // The shorter the edges are along the axis beside its whole length, the fewer of them overlap.
     let mirrored: Vec<Vertex> = ring.iter().map(|vertex| Vertex { x: vertex.y, y: vertex.x }).collect();
     let ring = if crowding(&mirrored) < crowding(ring) { &mirrored } else { ring };
-    match find_crossing(ring)? {
+    match find_crossing(ring, left)? {
         None => Ok(()),
         Some((one, other)) => {
             Err(format!("crosses or touches itself: the edge after position {one} and the one after {other}"))
@@ -58,24 +85,45 @@ fn crowding(ring: &[Vertex]) -> u64 {
 }
 
 /// Numbers of the vertices before two edges that meet where they should not. Says so when finding out takes too long.
-fn find_crossing(ring: &[Vertex]) -> Result<Option<(usize, usize)>, String> {
-    let next = |at: usize| ring[(at + 1) % ring.len()];
-    let mut edges: Vec<Edge> = ring.iter().enumerate().map(|(at, a)| Edge::new(at, *a, next(at))).collect();
-    edges.sort_unstable_by_key(|edge| edge.low.x);
-    let (mut open, mut compared): (Vec<&Edge>, usize) = (Vec::new(), 0);
+fn find_crossing(ring: &[Vertex], left: &mut Comparisons) -> Result<Option<(usize, usize)>, String> {
+    let edges = edges_of(ring);
+    let mut open: Vec<&Edge> = Vec::new();
     for edge in &edges {
         open.retain(|other| edge.low.x <= other.high.x);
         let crossed = open.iter().find(|other| meets_badly(ring.len(), edge, other));
         if let Some(other) = crossed {
             return Ok(Some((edge.from.min(other.from), edge.from.max(other.from))));
         }
-        compared += open.len();
-        if COMPARED_MAX < compared {
-            return Err("has too many long edges side by side to be checked; simplify the outline".to_owned());
-        }
+        left.take(open.len(), 0)?;
         open.push(edge);
     }
     Ok(None)
+}
+
+/// The edges of a ring by where they begin.
+fn edges_of(ring: &[Vertex]) -> Vec<Edge> {
+    let next = |at: usize| ring[(at + 1) % ring.len()];
+    let mut edges: Vec<Edge> = ring.iter().enumerate().map(|(at, a)| Edge::new(at, *a, next(at))).collect();
+    edges.sort_unstable_by_key(|edge| edge.low.x);
+    edges
+}
+
+/// Takes what comparing the edges of two rings costs. What looks for all their crossings afterwards is not bounded by
+/// itself.
+pub(super) fn take_for(one: &[Vertex], other: &[Vertex], left: &mut Comparisons) -> Result<(), String> {
+    let both = [edges_of(one), edges_of(other)];
+    let mut all: Vec<(usize, &Edge)> =
+        both.iter().enumerate().flat_map(|(of, edges)| edges.iter().map(move |edge| (of, edge))).collect();
+    all.sort_by_key(|(_, edge)| edge.low.x);
+    let mut open: [Vec<&Edge>; 2] = [Vec::new(), Vec::new()];
+    for (of, edge) in all {
+        let opposite = &mut open[1 - of];
+        opposite.retain(|other| edge.low.x <= other.high.x);
+        let close = opposite.iter().filter(|other| edge.low.y <= other.high.y && other.low.y <= edge.high.y);
+        left.take(opposite.len(), close.count())?;
+        open[of].push(edge);
+    }
+    Ok(())
 }
 
 /// Whether two edges of a ring meet anywhere but in the vertex between them. Their extents in x overlap.

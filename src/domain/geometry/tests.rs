@@ -8,6 +8,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::geometry::measure::polygon;
 
+fn read(text: &str) -> Result<Outline, Flaw> {
+    Outline::read(text, &mut Comparisons::default())
+}
+
 /// A polygon of one ring, closed.
 fn ring(positions: &[(f64, f64)]) -> String {
     let mut text = String::from(r#"{"type":"Polygon","coordinates":[["#);
@@ -19,7 +23,7 @@ fn ring(positions: &[(f64, f64)]) -> String {
 }
 
 fn flaw_of(text: &str) -> (String, String) {
-    let flaw = Outline::read(text).unwrap_err();
+    let flaw = read(text).unwrap_err();
     (flaw.path, flaw.rule)
 }
 
@@ -34,12 +38,12 @@ const SQUARE: [(f64, f64); 4] = [(32.0, -19.0), (32.01, -19.0), (32.01, -18.99),
 
 #[test]
 fn a_square_is_read_in_either_direction_and_measured_on_the_ellipsoid() {
-    let outline = Outline::read(&ring(&SQUARE)).unwrap();
+    let outline = read(&ring(&SQUARE)).unwrap();
     // A hundredth of a degree; the formula of the zone between two parallels says 1,165,533 as well.
     assert_eq!(outline.boundary.computed_area_m2, 1_165_533);
     let mut reversed = SQUARE;
     reversed.reverse();
-    assert_eq!(Outline::read(&ring(&reversed)).unwrap().boundary.computed_area_m2, 1_165_533);
+    assert_eq!(read(&ring(&reversed)).unwrap().boundary.computed_area_m2, 1_165_533);
     let bounds = outline.boundary.bounds;
     assert_eq!((bounds.west_e7, bounds.north_e7), (320_000_000, -189_900_000));
 }
@@ -101,13 +105,16 @@ fn with_holes(holes: &str) -> String {
 
 #[test]
 fn holes_are_inside_and_apart() {
-    let whole = Outline::read(&with_holes("")).unwrap().boundary.computed_area_m2;
+    let whole = read(&with_holes("")).unwrap().boundary.computed_area_m2;
     let hole = ",[[0.02,0.02],[0.04,0.02],[0.04,0.04],[0.02,0.04],[0.02,0.02]]";
-    let less = Outline::read(&with_holes(hole)).unwrap().boundary.computed_area_m2;
+    let less = read(&with_holes(hole)).unwrap().boundary.computed_area_m2;
     assert!((whole / 25 - (whole - less)).abs() < 100, "{whole} {less}");
     let touching = ",[[0,0.05],[0.02,0.04],[0.02,0.06],[0,0.05]]";
-    assert!(Outline::read(&with_holes(touching)).is_ok());
+    assert!(read(&with_holes(touching)).is_ok());
     flawed(&with_holes(",[[1,1],[1.1,1],[1.1,1.1],[1,1]]"), ".coordinates[1]", "not inside");
+    // So far away that products of its extent would not fit into 63 bits.
+    let far = ",[[-180,-90],[180,-90],[180,90],[-180,90],[-179,0],[-180,-90]]";
+    flawed(&with_holes(far), ".coordinates[1]", "not inside");
     flawed(&with_holes(",[[0.05,0.05],[0.2,0.05],[0.05,0.06],[0.05,0.05]]"), ".coordinates[1]", "not inside");
     flawed(&with_holes(&format!("{hole}{hole}")), ".coordinates[2]", "overlaps the hole coordinates[1]");
     flawed(&with_holes(",[[0,0],[0,0],[0,0],[0,0]]"), ".coordinates[1]", "1 different");
@@ -139,8 +146,8 @@ fn comb(count: usize) -> Vec<(f64, f64)> {
 #[test]
 fn ten_thousand_vertices_are_read_and_one_more_is_not() {
     let begun = Instant::now();
-    assert!(Outline::read(&ring(&star(VERTICES_MAX))).is_ok());
-    assert!(Outline::read(&ring(&comb(2_000))).is_ok());
+    assert!(read(&ring(&star(VERTICES_MAX))).is_ok());
+    assert!(read(&ring(&comb(2_000))).is_ok());
     flawed(&ring(&comb(VERTICES_MAX)), ".coordinates[0]", "too many long edges side by side");
     // Unoptimized; what compares all with all by floats takes a minute.
     assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
@@ -168,6 +175,29 @@ fn a_place_is_in_its_country_or_close_to_it() {
     assert_eq!(country::flaw("QZ", &at(0.0, 0.0)), None);
 }
 
+#[test]
+fn a_time_zone_is_one_of_a_place_and_not_of_the_other_side_of_the_earth() {
+    for (country, zone, hours) in [
+        ("ZW", "Africa/Harare", 2),
+        ("CN", "Asia/Shanghai", 8),
+        ("KI", "Pacific/Kiritimati", 14),
+        ("RU", "Europe/Kaliningrad", 2),
+        ("RU", "Asia/Kamchatka", 12),
+        ("CO", "America/Bogota", -5),
+        ("QZ", "Pacific/Auckland", 12),
+    ] {
+        assert_eq!(country::zone_flaw(country, zone, hours * 3_600), None, "{country}");
+    }
+    for (zone, hours, says) in [
+        ("Etc/GMT-2", 2, "not the zone of a place"),
+        ("UTC", 0, "not the zone of a place"),
+        ("Asia/Tokyo", 9, "hours away from all of ZW"),
+        ("Pacific/Honolulu", -10, "hours away from all of ZW"),
+    ] {
+        assert!(country::zone_flaw("ZW", zone, hours * 3_600).unwrap().contains(says), "{zone}");
+    }
+}
+
 proptest! {
     /// On a small grid rings meet themselves often. Beside what `geo` says of the whole ring, which misses edges that
     /// touch where both have a vertex, every two edges are looked at by themselves.
@@ -176,7 +206,7 @@ proptest! {
         let mut vertices: Vec<Vertex> = points.iter().map(|(x, y)| Vertex { x: *x, y: *y }).collect();
         vertices.dedup();
         prop_assume!(2 < vertices.len() && vertices.first() != vertices.last());
-        let ours = crossing::check_simple(&vertices).is_ok();
+        let ours = crossing::check_simple(&vertices, &mut Comparisons::default()).is_ok();
         prop_assert_eq!(ours, is_simple(&vertices), "{:?}", &vertices);
         prop_assert!(!ours || polygon(&vertices).is_valid(), "{vertices:?}");
     }

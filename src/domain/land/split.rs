@@ -2,10 +2,9 @@
 
 use jiff::civil::Date;
 
-use crate::domain::ids::SiteId;
 use crate::domain::land::{Movement, MovementKind};
 use crate::domain::refusal::Refusal;
-use crate::domain::site::release::{close, expect_status};
+use crate::domain::site::release::{Proof, close, expect_status};
 use crate::domain::site::{LandRelease, Site, SiteStatus, Survey};
 
 /// The most parts of a split. The least is two.
@@ -32,12 +31,13 @@ pub struct SplitDone {
 }
 
 /// Square metres that the areas of parts may differ from that of the site: survey errors add up.
-fn tolerance_m2(area_m2: i64) -> i64 {
+#[must_use]
+pub fn tolerance_m2(area_m2: i64) -> i64 {
     (area_m2 / 100).max(100)
 }
 
 /// Splits a site on a day: it closes with nothing left, and each part has its area. A difference within the tolerance
-/// is booked as a new measurement first. `lineage` is the site and those that it came from.
+/// is booked as a new measurement first. `ground` is what stands behind every release there but its survey.
 ///
 /// # Errors
 /// Refuses a site that is not open, areas that do not add up, and a release that is not proven.
@@ -46,7 +46,7 @@ pub fn split(
     parts: Vec<Part>,
     day: Date,
     note: &str,
-    lineage: &[SiteId],
+    ground: &Proof<'_>,
 ) -> Result<SplitDone, Refusal> {
     expect_status(site, "be split", &[SiteStatus::Open])?;
     let parts_m2 = parts.iter().fold(0_i64, |sum, part| sum.saturating_add(part.site.area_m2));
@@ -65,7 +65,8 @@ pub fn split(
     for Part { site: mut part, release, survey } in parts {
         movements.push(moved(&part, MovementKind::SplitIn, part.area_m2));
         if let Some(release) = release {
-            movements.push(close(&mut part, release, survey.as_ref(), lineage)?);
+            let proof = Proof { survey: survey.as_ref(), ..*ground };
+            movements.push(close(&mut part, release, &proof)?);
         }
         made.push(part);
     }
@@ -83,6 +84,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::domain::ids::SiteId;
     use crate::domain::land::LandSums;
     use crate::domain::site::ReleaseType;
     use crate::domain::site::sample::{release, site};
@@ -97,7 +99,8 @@ mod tests {
         let tried = |area_m2, parts: [i64; 2]| {
             let mut whole = Site { area_m2, ..site() };
             let parts = parts.iter().zip(10..).map(|(area, number)| part(number, *area, None)).collect();
-            split(&mut whole, parts, date(2017, 12, 31), "", &[]).map(|done| (done.movements, whole.area_m2))
+            split(&mut whole, parts, date(2017, 12, 31), "", &Proof::default())
+                .map(|done| (done.movements, whole.area_m2))
         };
         let exact = tried(23_586_602, [11_784_543, 11_802_059]).unwrap();
         assert_eq!(
@@ -135,7 +138,7 @@ mod tests {
             let parts = areas.iter().zip(10_u128..).zip(&released).map(|((area, number), released)| {
                 part(number, *area, released.then(|| release(ReleaseType::Cleared, day(300))))
             });
-            let done = split(&mut whole, parts.collect(), day(200), "", &[]).unwrap();
+            let done = split(&mut whole, parts.collect(), day(200), "", &Proof::default()).unwrap();
             movements.extend(done.movements);
             let ledger = |from, to| {
                 let mut rows: BTreeMap<SiteId, LandSums> = BTreeMap::new();

@@ -6,6 +6,7 @@ use crate::domain::ids::SiteId;
 use crate::domain::kind::Kind;
 use crate::domain::land::{Movement, MovementKind};
 use crate::domain::refusal::Refusal;
+use crate::domain::site::control::{Control, faults};
 use crate::domain::site::{
     LandRelease, ReleaseType, Site, SiteStatus, Survey, SurveyKind, SurveyResult, SuspensionCause,
 };
@@ -61,26 +62,34 @@ pub fn resume(site: &mut Site) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Releases all that is left of a site. `lineage` is the site and those that it came from: a survey of any of them
-/// is a survey of its ground.
+/// What stands behind a release.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Proof<'a> {
+    /// The survey that it names, if there is one.
+    pub survey: Option<&'a Survey>,
+    /// The site and those that it came from: a survey of any of them is a survey of its ground.
+    pub lineage: &'a [SiteId],
+    /// The day on which land was added last. A survey before it has not seen that land.
+    pub added_on: Option<Date>,
+    /// Quality controls of tasks on this ground, by task, the oldest first.
+    pub controls: &'a [Control],
+}
+
+/// Releases all that is left of a site.
 ///
 /// # Errors
 /// Refuses a site that is not open, and lists everything that the release lacks.
-pub fn close(
-    site: &mut Site,
-    release: LandRelease,
-    survey: Option<&Survey>,
-    lineage: &[SiteId],
-) -> Result<Movement, Refusal> {
+pub fn close(site: &mut Site, release: LandRelease, proof: &Proof<'_>) -> Result<Movement, Refusal> {
     expect_status(site, "be closed", &[SiteStatus::Open])?;
     let mut missing = match release.kind {
-        ReleaseType::Cancelled => unproven(site, &release, survey, SurveyKind::Nts, lineage),
-        ReleaseType::Reduced => unproven(site, &release, survey, SurveyKind::Ts, lineage),
-        ReleaseType::Cleared => uncontrolled(&release),
+        ReleaseType::Cancelled => unproven(site, &release, proof, SurveyKind::Nts),
+        ReleaseType::Reduced => unproven(site, &release, proof, SurveyKind::Ts),
+        ReleaseType::Cleared => uncontrolled(site, &release, proof),
     };
-    if release.decided_on < site.evidence_on {
+    // Days do not tell which came first, so the unsafe one wins.
+    if release.decided_on <= site.evidence_on {
         missing.push(format!(
-            "the decision of {} is older than the last evidence of danger, of {}",
+            "the decision of {} is not after the last evidence of danger, of {}",
             release.decided_on, site.evidence_on
         ));
     }
@@ -101,14 +110,8 @@ pub fn close(
 }
 
 /// What a release by survey lacks.
-fn unproven(
-    site: &Site,
-    release: &LandRelease,
-    survey: Option<&Survey>,
-    needed: SurveyKind,
-    lineage: &[SiteId],
-) -> Vec<String> {
-    let Some(survey) = survey else {
+fn unproven(site: &Site, release: &LandRelease, proof: &Proof<'_>, needed: SurveyKind) -> Vec<String> {
+    let Some(survey) = proof.survey else {
         let given =
             release.survey.map_or_else(|| "none is named".to_owned(), |id| format!("{id} does not exist"));
         return vec![format!("{} needs a survey of kind {needed} without evidence: {given}", release.kind)];
@@ -121,12 +124,16 @@ fn unproven(
     if survey.result != SurveyResult::NoEvidence {
         missing.push(format!("survey {} found {}", survey.id, survey.result));
     }
-    if !lineage.contains(&survey.site) {
+    if !proof.lineage.contains(&survey.site) {
         missing.push(format!("survey {} is of another site, {}", survey.id, survey.site));
     }
-    if survey.surveyed_on < site.evidence_on {
+    if survey.surveyed_on <= site.evidence_on {
         let (day, evidence) = (survey.surveyed_on, site.evidence_on);
-        missing.push(format!("the survey of {day} is older than the last evidence of danger, of {evidence}"));
+        missing.push(format!("the survey of {day} is not after the last evidence of danger, of {evidence}"));
+    }
+    if let Some(added) = proof.added_on.filter(|added| survey.surveyed_on < *added) {
+        let day = survey.surveyed_on;
+        missing.push(format!("the survey of {day} has not seen the land that was added on {added}"));
     }
     if release.decided_on < survey.surveyed_on {
         let (decided, day) = (release.decided_on, survey.surveyed_on);
@@ -136,8 +143,8 @@ fn unproven(
 }
 
 /// What a release by clearance lacks.
-fn uncontrolled(release: &LandRelease) -> Vec<String> {
-    let mut missing = Vec::new();
+fn uncontrolled(site: &Site, release: &LandRelease, proof: &Proof<'_>) -> Vec<String> {
+    let mut missing = faults(release, site.evidence_on, proof.controls);
     if release.depth_cm.is_none() {
         missing.push("CLEARED needs the depth".to_owned());
     }
@@ -167,22 +174,33 @@ pub fn hand_over(site: &mut Site, day: Date) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Passes a site of which a new one may be made, on information of a day.
+/// How a new site out of a released one begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reopening {
+    /// The day on which its land is identified. Until the release it was that of the old site.
+    pub booked_on: Date,
+    /// What contradicts; empty for nothing.
+    pub conflict: String,
+}
+
+/// Reopens a site on information of a day. What is learned late, of a day before the release, is as dangerous as any.
 ///
 /// # Errors
-/// Refuses a site that was not released, and information that is older than the release.
-pub fn expect_reopens(site: &Site, information_on: Date) -> Result<(), Refusal> {
+/// Refuses a site that was not released.
+pub fn reopen(site: &Site, information_on: Date) -> Result<Reopening, Refusal> {
     const ACTION: &str = "be reopened";
     expect_status(site, ACTION, &[SiteStatus::Closed, SiteStatus::HandedOver])?;
-    let missing = match &site.release {
-        None => vec!["it was split; reopen the part that the evidence is on".to_owned()],
-        Some(release) if information_on < release.decided_on => vec![format!(
-            "the information of {information_on} is older than the release of {}",
-            release.decided_on
-        )],
-        Some(_) => Vec::new(),
+    let Some(release) = &site.release else {
+        let missing = vec!["it was split; reopen the part that the evidence is on".to_owned()];
+        return Err(Refusal::NotReady { kind: Kind::Site, id: site.id.uuid(), action: ACTION, missing });
     };
-    expect_ready(site.id, ACTION, missing)
+    let released = release.decided_on;
+    let older = information_on < released;
+    let conflict = format!("information of {information_on} is older than the release of {released}");
+    Ok(Reopening {
+        booked_on: information_on.max(released),
+        conflict: if older { conflict } else { String::new() },
+    })
 }
 
 #[cfg(test)]

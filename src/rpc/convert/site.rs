@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 
 use crate::app::site::CreateSite;
 use crate::domain::caller::Role;
-use crate::domain::geometry::{Outline, degrees, kept};
+use crate::domain::geometry::{Comparisons, Outline, degrees, kept};
 use crate::domain::ids::{OrganizationId, SiteId, SurveyId};
 use crate::domain::site::{
     BoundingBox, LandRelease, Position, ReleaseType, Site, SiteStatus, SuspensionCause,
@@ -30,7 +30,8 @@ pub fn read_site(reader: &mut Reader, sent: &pb::Site) -> Option<CreateSite> {
     let name = reader.parse("site.name", Title::parse(&sent.name));
     let class = reader.word("site.class", sent.class);
     let area_m2 = reader.within("site.area_m2", sent.area_m2, 1, AREA_M2_MAX);
-    let outline = read_outline(reader, "site.boundary_geojson", &sent.boundary_geojson);
+    let outline =
+        read_outline(reader, "site.boundary_geojson", &sent.boundary_geojson, &mut Comparisons::default());
     let position = read_position(reader, "site.position", sent.position.as_ref());
     let time_zone = reader.parse("site.time_zone", time_zone(&sent.time_zone));
     let information_on = reader.date("site.information_on", sent.information_on);
@@ -67,12 +68,17 @@ pub fn read_site(reader: &mut Reader, sent: &pb::Site) -> Option<CreateSite> {
 }
 
 /// Reads an outline that may be absent: `Some(None)` is that, `None` is bad. Whether it fits the country and the
-/// measured area is judged by the use case.
-pub fn read_outline(reader: &mut Reader, field: &str, text: &str) -> Option<Option<Outline>> {
+/// measured area is judged by the use case. `left` is what the request may still compare.
+pub fn read_outline(
+    reader: &mut Reader,
+    field: &str,
+    text: &str,
+    left: &mut Comparisons,
+) -> Option<Option<Outline>> {
     if text.is_empty() {
         return Some(None);
     }
-    match Outline::read(text) {
+    match Outline::read(text, left) {
         Ok(outline) => Some(Some(outline)),
         Err(flaw) => {
             reader.bad(format!("{field}{}", flaw.path), flaw.rule);

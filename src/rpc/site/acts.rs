@@ -4,6 +4,7 @@ use crate::app::App;
 use crate::app::change::{Changed, Request};
 use crate::app::site::acts::{ChangeSite, Remeasurement, SiteAct};
 use crate::domain::caller::Caller;
+use crate::domain::geometry::Comparisons;
 use crate::domain::ids::SiteId;
 use crate::domain::kind::Kind;
 use crate::domain::site::SuspensionCause;
@@ -70,7 +71,12 @@ fn read_remeasurement(reader: &mut Reader, sent: &pb::RecordRemeasurementRequest
     let area_m2 = reader.within("area_m2", sent.area_m2, 1, convert::AREA_M2_MAX);
     let measured_on = reader.date("measured_on", sent.measured_on);
     let reason = reader.parse("reason", Reason::parse(&sent.reason));
-    let outline = convert::read_outline(reader, "boundary_geojson", &sent.boundary_geojson);
+    let outline = convert::read_outline(
+        reader,
+        "boundary_geojson",
+        &sent.boundary_geojson,
+        &mut Comparisons::default(),
+    );
     Some(Remeasurement { area_m2: area_m2?, measured_on: measured_on?, reason: reason?, outline: outline? })
 }
 

@@ -7,6 +7,7 @@ use crate::domain::caller::{Caller, Role};
 use crate::domain::ids::{OrganizationId, SiteId};
 use crate::domain::text::CountryCode;
 use crate::error::Error;
+use crate::rpc::change::reason_of;
 use crate::rpc::convert::site::shown_to;
 use crate::rpc::convert::survey::{land_sums, ledger_row, survey_shown_to};
 use crate::rpc::pb;
@@ -87,10 +88,11 @@ pub(super) async fn history(
     })
 }
 
-/// What an event did to a site. Funders see no persons.
+/// What an event did to a site. Funders see no persons and no free text.
 fn change_of(role: Role, site: SiteId, event: &Event) -> Result<pb::SiteChange, Error> {
     let change =
         pb::Change::decode(event.payload.clone()).map_err(|error| Error::Internal(Box::new(error)))?;
+    let reason = reason_of(&change).filter(|_| role != Role::Funder).unwrap_or_default();
     let mut sites = change.records.into_iter().filter_map(|record| record.record).filter_map(pick_site);
     let id = site.to_string();
     let after = sites.rfind(|found| found.site_id == id);
@@ -100,5 +102,6 @@ fn change_of(role: Role, site: SiteId, event: &Event) -> Result<pb::SiteChange, 
         recorded_by: if role == Role::Funder { String::new() } else { change.recorded_by },
         method: change.method,
         site: after.map(|site| shown_to(role, site)),
+        reason,
     })
 }

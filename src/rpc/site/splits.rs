@@ -6,6 +6,8 @@ use crate::app::App;
 use crate::app::site::reopen::ReopenSite;
 use crate::app::site::split::{NewPart, SplitSite};
 use crate::domain::caller::Caller;
+use crate::domain::geometry::Comparisons;
+use crate::domain::geometry::parts::overlap_flaw;
 use crate::domain::ids::SiteId;
 use crate::domain::kind::Kind;
 use crate::domain::land::PARTS_MAX;
@@ -53,8 +55,13 @@ fn read_parts(reader: &mut Reader, sent: &[pb::SitePart]) -> Option<Vec<NewPart>
         reader.bad("parts", format!("has {} parts; give 2 to {PARTS_MAX}", sent.len()));
         return None;
     }
+    let mut left = Comparisons::default();
     let read: Vec<Option<NewPart>> =
-        sent.iter().enumerate().map(|(index, part)| read_part(reader, index, part)).collect();
+        sent.iter().enumerate().map(|(index, part)| read_part(reader, index, part, &mut left)).collect();
+    let outlines: Vec<_> = read.iter().map(|part| part.as_ref()?.outline.as_ref()).collect();
+    if let Some((index, rule)) = overlap_flaw(&outlines, |other| format!("parts[{other}]"), &mut left) {
+        reader.bad(format!("parts[{index}].boundary_geojson"), rule);
+    }
     let (mut ids, mut codes) = (HashSet::new(), HashSet::new());
     for (index, part) in sent.iter().enumerate() {
         if !ids.insert(&part.site_id) {
@@ -67,13 +74,18 @@ fn read_parts(reader: &mut Reader, sent: &[pb::SitePart]) -> Option<Vec<NewPart>
     read.into_iter().collect()
 }
 
-fn read_part(reader: &mut Reader, index: usize, sent: &pb::SitePart) -> Option<NewPart> {
+fn read_part(
+    reader: &mut Reader,
+    index: usize,
+    sent: &pb::SitePart,
+    left: &mut Comparisons,
+) -> Option<NewPart> {
     let field = |name: &str| format!("parts[{index}].{name}");
     let id = reader.id(&field("site_id"), &sent.site_id, SiteId::new);
     let code = reader.parse(&field("code"), Code::parse(&sent.code));
     let name = reader.parse(&field("name"), Title::parse(&sent.name));
     let area_m2 = reader.within(&field("area_m2"), sent.area_m2, 1, convert::AREA_M2_MAX);
-    let outline = convert::read_outline(reader, &field("boundary_geojson"), &sent.boundary_geojson);
+    let outline = convert::read_outline(reader, &field("boundary_geojson"), &sent.boundary_geojson, left);
     let release = match &sent.release {
         None => Some(None),
         Some(release) => convert::read_release(reader, &field("release"), Some(release)).map(Some),
@@ -110,7 +122,12 @@ fn read_reopen(reader: &mut Reader, sent: &pb::ReopenSiteRequest) -> Option<Reop
     let information_on = reader.date("information_on", sent.information_on);
     let evidence = reader.parse("evidence", Reason::parse(&sent.evidence));
     let evidence = evidence.and_then(|text| Note::parse(text.as_str()).ok());
-    let outline = convert::read_outline(reader, "boundary_geojson", &sent.boundary_geojson);
+    let outline = convert::read_outline(
+        reader,
+        "boundary_geojson",
+        &sent.boundary_geojson,
+        &mut Comparisons::default(),
+    );
     let reason = reader.parse("reason", Reason::parse(&sent.reason));
     Some(ReopenSite {
         from: from?,

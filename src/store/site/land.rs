@@ -6,11 +6,11 @@ use sqlx::{FromRow, PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use crate::domain::ids::{OrganizationId, SiteId};
-use crate::domain::land::{LandSums, Moved, Movement};
+use crate::domain::land::{Booked, LandSums, Movement, MovementKind};
 use crate::domain::text::{Code, CountryCode, Title};
 use crate::error::Error;
 use crate::store::failed;
-use crate::store::rows::corrupt;
+use crate::store::rows::{corrupt, word};
 
 /// Of which sites and days a ledger is.
 #[derive(Debug, Clone)]
@@ -102,7 +102,7 @@ macro_rules! sums {
          coalesce(sum(area_m2) FILTER (WHERE effective_on >= $1 AND kind = 'SPLIT_OUT'), 0)::bigint AS split_out
            FROM land_movements
           WHERE effective_on <= $2 AND ($3::uuid IS NULL OR authority_id = $3)
-            AND ($4::text IS NULL OR country_code = $4) AND ($5::uuid IS NULL OR site_id = $5)"
+            AND ($4::text IS NULL OR country_code = $4::bpchar) AND ($5::uuid IS NULL OR site_id = $5)"
     };
 }
 
@@ -160,21 +160,24 @@ pub async fn total_ledger(conn: &mut PgConnection, filter: &LedgerFilter) -> Res
     Ok(row.into())
 }
 
-/// Everything that was booked of a site.
+/// Everything that was booked of a site, in the order of its days.
 ///
 /// # Errors
 /// Fails when the database does.
 #[tracing::instrument(level = "debug", name = "db.land.of_site", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "land.of_site"))]
-pub async fn list_moved(conn: impl PgExecutor<'_>, site: SiteId) -> Result<Vec<Moved>, Error> {
-    let rows: Vec<(jiff_sqlx::Date, i64)> = sqlx::query_as(
+pub async fn list_booked(conn: impl PgExecutor<'_>, site: SiteId) -> Result<Vec<Booked>, Error> {
+    let rows: Vec<(jiff_sqlx::Date, String)> = sqlx::query_as(
         "-- land.of_site
-         SELECT effective_on, area_m2 FROM land_movements WHERE site_id = $1 ORDER BY effective_on",
+         SELECT effective_on, kind FROM land_movements WHERE site_id = $1 ORDER BY effective_on, revision, ordinal",
     )
     .bind(site.uuid())
     .fetch_all(conn)
     .await
     .map_err(failed)?;
-    Ok(rows.into_iter().map(|(day, area)| (day.to_jiff(), area)).collect())
+    let booked = |(day, kind): (jiff_sqlx::Date, String)| {
+        Ok(Booked { on: day.to_jiff(), kind: word("kind", &kind, MovementKind::from_word)? })
+    };
+    rows.into_iter().map(booked).collect()
 }
 
 /// Appends the movements of one revision of an authority's journal.

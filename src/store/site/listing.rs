@@ -106,7 +106,8 @@ fn push_words(query: &mut Query, filter: &SiteFilter) {
         query.push(" AND s.authority_id = ").push_bind(authority.uuid());
     }
     if let Some(country) = filter.country {
-        query.push(" AND s.country_code = ").push_bind(country.as_str().to_owned());
+        // The column is CHAR(2): compared as text it would not be looked up by an index.
+        query.push(" AND s.country_code = ").push_bind(country.as_str().to_owned()).push("::bpchar");
     }
     if let Some(class) = filter.class {
         query.push(" AND s.class = ").push_bind(class.word());

@@ -30,7 +30,7 @@ const INLAND: (f64, f64) = (32.0, -19.0);
 const SQUARE_M2: i64 = 1_165_533;
 
 fn outlined(authority: &str, boundary: String) -> pb::Site {
-    pb::Site { boundary_geojson: boundary, ..site(authority, "ZW-1", SQUARE_M2) }
+    pb::Site { boundary_geojson: boundary, position: None, ..site(authority, "ZW-1", SQUARE_M2) }
 }
 
 /// How many rows there are of everything that a site brings with it.
@@ -112,6 +112,8 @@ async fn parts_and_remeasurements_have_outlines_with_the_same_rules() {
         let authority = authority(world).await;
         let site = created(world, outlined(&authority, square(INLAND, plain))).await;
         assert_eq!(site.computed_area_m2, SQUARE_M2);
+        let stale = remeasurement(&site, SQUARE_M2 * 2, day(1998, 5, 1));
+        names(world.sites().record_remeasurement(stale).await, &["boundary_geojson"]);
         let elsewhere = pb::RecordRemeasurementRequest {
             boundary_geojson: square((37.0, -19.0), plain),
             ..remeasurement(&site, SQUARE_M2 + 9, day(1998, 5, 1))
@@ -137,6 +139,38 @@ async fn parts_and_remeasurements_have_outlines_with_the_same_rules() {
         let site =
             world.sites().record_remeasurement(moved.clone()).await.unwrap().into_inner().site.unwrap();
         assert_eq!((site.boundary_geojson, site.area_m2), (moved.boundary_geojson, SQUARE_M2));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn parts_lie_in_the_whole_and_apart_and_a_position_at_its_site() {
+    in_world(async |world| {
+        let authority = authority(world).await;
+        let far = Some(pb::Position { latitude: -19.0, longitude: 32.2, accuracy_m: 0 });
+        let far = pb::Site { position: far, ..outlined(&authority, square(INLAND, plain)) };
+        names(world.sites().create_site(pb::CreateSiteRequest { site: Some(far) }).await, &["site.position"]);
+        let tokyo = pb::Site { time_zone: "Asia/Tokyo".to_owned(), ..site(&authority, "ZW-2", 10) };
+        names(
+            world.sites().create_site(pb::CreateSiteRequest { site: Some(tokyo) }).await,
+            &["site.time_zone"],
+        );
+        // Two squares side by side.
+        let wide = |x: f64, y: f64| (if x < 32.005 { x } else { 32.02 }, y);
+        let whole = pb::Site { area_m2: 2 * SQUARE_M2, ..outlined(&authority, square(INLAND, wide)) };
+        let site = created(world, whole).await;
+        let halves = |east: f64| {
+            let outlined = |code: &str, west| pb::SitePart {
+                boundary_geojson: square((west, INLAND.1), plain),
+                ..part(code, SQUARE_M2)
+            };
+            splitting(&site, day(1998, 6, 1), vec![outlined("A", INLAND.0), outlined("B", east)])
+        };
+        let over = world.sites().split_site(halves(32.005)).await;
+        assert!(over.as_ref().unwrap_err().message().contains("in common with parts[0]"), "{over:?}");
+        names(over, &["parts[1].boundary_geojson"]);
+        names(world.sites().split_site(halves(32.012)).await, &["parts[1].boundary_geojson"]);
+        world.sites().split_site(halves(32.01)).await.unwrap();
     })
     .await;
 }

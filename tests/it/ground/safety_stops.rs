@@ -33,12 +33,12 @@ fn of_task(task: &pb::Task) -> Target {
 }
 
 impl Works {
-    async fn stop(&self, target: Target) -> Result<pb::SafetyStop, Status> {
+    pub(super) async fn stop(&self, target: Target) -> Result<pb::SafetyStop, Status> {
         let request = pb::IssueSafetyStopRequest { safety_stop: Some(stop(target)) };
         Ok(self.tasks.clone().issue_safety_stop(request).await?.into_inner().safety_stop.unwrap())
     }
 
-    async fn lift(&self, stop: &pb::SafetyStop) -> Result<pb::SafetyStop, Status> {
+    pub(super) async fn lift(&self, stop: &pb::SafetyStop) -> Result<pb::SafetyStop, Status> {
         let request = lift(stop);
         Ok(self.tasks.clone().lift_safety_stop(request).await?.into_inner().safety_stop.unwrap())
     }

@@ -95,6 +95,22 @@ async fn sites_are_found_by_every_filter_and_by_the_names_that_places_had() {
 }
 
 #[tokio::test]
+async fn a_place_has_fifty_former_names_and_may_go_back_to_one_of_them() {
+    in_world(async |world| {
+        let authority = authority(world).await;
+        let mut site = created(world, site(&authority, "ZW-1", 1_000)).await;
+        for number in 0..50 {
+            site = renamed(world, &site, &format!("Name {number}")).await;
+        }
+        assert_eq!(site.former_names.len(), 50);
+        let full = world.sites().rename_site(renaming(&site, "Another")).await;
+        refused(full, "LIMIT_REACHED", &[("max", "50")]);
+        assert_eq!(renamed(world, &site, "Name 7").await.former_names.len(), 50);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn funders_see_what_there_is_and_not_where() {
     in_world(async |world| {
         let authority = authority(world).await;
@@ -125,6 +141,7 @@ async fn funders_see_what_there_is_and_not_where() {
         let seen = gate.sent("funder", &authority, history.clone());
         let seen = gate.server.sites().get_site_history(seen).await.unwrap().into_inner().changes;
         assert_eq!((seen[1].site.as_ref(), seen[1].recorded_by.as_str()), (Some(&hidden), ""));
+        assert_eq!(seen[1].reason, "");
         // Whoever may walk there sees all of it; only the authority changes it.
         for role in ["field", "coordinator", "auditor"] {
             let get = gate.sent(role, &fresh_id(), get.clone());

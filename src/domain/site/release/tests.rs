@@ -13,7 +13,7 @@ fn in_status(status: SiteStatus) -> Site {
         SiteStatus::Open => {}
         SiteStatus::Suspended => suspend(&mut site, SuspensionCause::Season).unwrap(),
         SiteStatus::Closed => {
-            close(&mut site, release(ReleaseType::Cleared, DAY), None, &[]).unwrap();
+            close(&mut site, release(ReleaseType::Cleared, DAY), &Proof::default()).unwrap();
         }
         SiteStatus::HandedOver => {
             site = in_status(SiteStatus::Closed);
@@ -38,12 +38,12 @@ fn every_transition_is_allowed_or_refused_as_the_table_says() {
         ("resume", resume, &[SiteStatus::Suspended], Some(SiteStatus::Open)),
         (
             "close",
-            |site| close(site, release(ReleaseType::Cleared, DAY), None, &[]).map(|_| ()),
+            |site| close(site, release(ReleaseType::Cleared, DAY), &Proof::default()).map(|_| ()),
             &[SiteStatus::Open],
             Some(SiteStatus::Closed),
         ),
         ("hand over", |site| hand_over(site, DAY), &[SiteStatus::Closed], Some(SiteStatus::HandedOver)),
-        ("reopen", |site| expect_reopens(site, DAY), &[SiteStatus::Closed, SiteStatus::HandedOver], None),
+        ("reopen", |site| reopen(site, DAY).map(|_| ()), &[SiteStatus::Closed, SiteStatus::HandedOver], None),
     ];
     for (name, step, allowed, reached) in steps {
         for status in SiteStatus::ALL.iter().copied() {
@@ -68,7 +68,8 @@ fn every_transition_is_allowed_or_refused_as_the_table_says() {
 fn missing(release: LandRelease, survey: Option<&Survey>) -> Vec<String> {
     let mut site = site();
     let lineage = [site.id];
-    match close(&mut site, release, survey, &lineage) {
+    let proof = Proof { survey, lineage: &lineage, ..Proof::default() };
+    match close(&mut site, release, &proof) {
         Ok(released) => {
             assert_eq!((released.area_m2, site.area_m2, site.status), (-1_000, 0, SiteStatus::Closed));
             Vec::new()
@@ -103,16 +104,45 @@ fn a_release_by_survey_needs_the_right_survey_without_evidence() {
 fn a_release_by_clearance_needs_depth_and_control_after_the_last_evidence() {
     let bare = LandRelease { depth_cm: None, quality_control: None, ..release(ReleaseType::Cleared, DAY) };
     assert_eq!(missing(bare, None).len(), 2);
-    let early = release(ReleaseType::Cleared, date(2014, 6, 29));
-    assert!(missing(early, None)[0].contains("older than the last evidence"));
+    for day in [date(2014, 6, 29), date(2014, 6, 30)] {
+        let early = release(ReleaseType::Cleared, day);
+        assert!(missing(early, None)[0].contains("is not after the last evidence"), "{day}");
+    }
 }
 
 #[test]
 fn a_split_site_has_nothing_to_hand_over_or_reopen() {
     let mut split = Site { release: None, ..in_status(SiteStatus::Closed) };
     assert!(hand_over(&mut split, DAY).unwrap_err().to_string().contains("its parts"));
-    assert!(expect_reopens(&split, DAY).unwrap_err().to_string().contains("the part"));
+    assert!(reopen(&split, DAY).unwrap_err().to_string().contains("the part"));
     let mut closed = in_status(SiteStatus::Closed);
     assert!(hand_over(&mut closed, date(2024, 2, 28)).unwrap_err().to_string().contains("older"));
-    assert!(expect_reopens(&closed, date(2024, 2, 28)).unwrap_err().to_string().contains("older"));
+}
+
+#[test]
+fn danger_that_is_learned_of_late_reopens_a_site_and_is_booked_when_its_land_was_free() {
+    let closed = in_status(SiteStatus::Closed);
+    let late = reopen(&closed, date(2024, 2, 28)).unwrap();
+    assert_eq!(late.booked_on, DAY);
+    assert_eq!(late.conflict, "information of 2024-02-28 is older than the release of 2024-02-29");
+    let after = reopen(&closed, date(2024, 3, 1)).unwrap();
+    assert_eq!(after, Reopening { booked_on: date(2024, 3, 1), conflict: String::new() });
+}
+
+#[test]
+fn a_survey_of_the_day_of_the_evidence_or_before_more_land_came_proves_nothing() {
+    let site = site();
+    let on = |day| survey(&site, SurveyKind::Nts, SurveyResult::NoEvidence, day);
+    let same = missing(release(ReleaseType::Cancelled, DAY), Some(&on(date(2014, 6, 30))));
+    assert!(same[0].contains("is not after the last evidence"), "{same:?}");
+    let tried = |day| {
+        let (clean, mut site) = (on(day), site.clone());
+        let lineage = [site.id];
+        let (survey, added_on) = (Some(&clean), Some(date(2016, 5, 2)));
+        let proof = Proof { survey, lineage: &lineage, added_on, ..Proof::default() };
+        close(&mut site, release(ReleaseType::Cancelled, DAY), &proof)
+    };
+    let unseen = tried(date(2016, 5, 1)).unwrap_err().to_string();
+    assert!(unseen.contains("has not seen the land that was added on 2016-05-02"), "{unseen}");
+    assert!(tried(date(2016, 5, 2)).is_ok());
 }

@@ -62,32 +62,6 @@ async fn a_stop_of_a_part_reaches_the_tasks_on_the_site_that_was_split() {
 }
 
 #[tokio::test]
-async fn a_site_under_a_stop_is_not_reopened_as_another() {
-    in_world(async |world| {
-        let works = Works::open(world).await;
-        let site = works.site(world, &works.site_ids[0]).await;
-        let site = close(world, &site, cleared(day(1998, 6, 10))).await.unwrap();
-        let stopped = works.stop(Target::SiteId(site.site_id.clone())).await.unwrap();
-        let request = pb::ReopenSiteRequest {
-            site_id: site.site_id.clone(),
-            new_site_id: fresh_id(),
-            code: "ZW-0042-R".to_owned(),
-            area_m2: 400,
-            class: pb::HazardClass::Cha.into(),
-            information_on: Some(day(1998, 6, 11)),
-            evidence: "A mine was found while ploughing".to_owned(),
-            boundary_geojson: String::new(),
-            reason: "Missed ordnance".to_owned(),
-        };
-        let barred = world.sites().reopen_site(request.clone()).await;
-        refused(barred, "SAFETY_STOPPED", &[("safety_stop_id", &stopped.safety_stop_id)]);
-        works.lift(&stopped).await.unwrap();
-        world.sites().reopen_site(request).await.unwrap();
-    })
-    .await;
-}
-
-#[tokio::test]
 async fn a_team_that_is_still_at_a_cancelled_task_hears_of_a_stop_and_may_stop_work() {
     in_world(async |world| {
         let works = Works::open(world).await;
