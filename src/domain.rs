@@ -11,6 +11,7 @@ pub mod caller;
 pub mod currency;
 pub mod days;
 pub mod entry;
+pub mod field_report;
 pub mod geometry;
 pub mod ids;
 pub mod kind;
