@@ -4,18 +4,20 @@
 //! say why it is held ([`quarantine`]). What a rule needs of a report is in its [`Claims`]; all of it is in `content`,
 //! which was checked when it was read.
 
+pub mod clock;
+pub mod filing;
 pub mod quarantine;
 pub mod reference;
 pub mod sequence;
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
 use crate::domain::activity::ActivityType;
+use crate::domain::field_report::clock::DeviceClock;
 use crate::domain::ids::{DeviceId, OrganizationId, ProgramId, ReportId, SiteId, TaskId, TeamId};
 use crate::domain::site::{Position, ReleaseType};
 use crate::domain::words::words;
@@ -52,10 +54,30 @@ impl ReportKind {
         matches!(self, Self::Progress | Self::Survey | Self::Completion | Self::Inspection)
     }
 
+    /// Whether it is nothing without a task. The others happen on the road, too.
+    #[must_use]
+    pub const fn needs_task(self) -> bool {
+        matches!(self, Self::Progress | Self::Survey | Self::Completion | Self::ExpenseClaim)
+    }
+
     /// Whether it is about work on hazardous ground.
     #[must_use]
     pub const fn is_field_work(self) -> bool {
         matches!(self, Self::Progress | Self::Survey | Self::Ordnance | Self::Completion)
+    }
+}
+
+words! {
+    /// What became of a report that was sent.
+    ReportOutcome {
+        /// A new report.
+        Stored = "STORED",
+        /// The same content as before.
+        AlreadyStored = "ALREADY_STORED",
+        /// A version that replaces its base.
+        NewVersion = "NEW_VERSION",
+        /// Stored, in quarantine.
+        Held = "HELD",
     }
 }
 
@@ -135,6 +157,17 @@ words! {
     }
 }
 
+impl ReportState {
+    /// Whether no further version is taken.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Approved | Self::Rejected | Self::Voided)
+    }
+}
+
+/// The greatest version that a new one may replace.
+pub const BASE_VERSION_MAX: i32 = 10_000;
+
 /// One reason of a quarantine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hold {
@@ -144,21 +177,6 @@ pub struct Hold {
     pub text: String,
     /// What stands in the way, such as the other report.
     pub subject: Option<uuid::Uuid>,
-}
-
-/// What a device believes about time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeviceClock {
-    /// Its wall clock.
-    pub wall_time: Timestamp,
-    /// Minutes of its time zone from UTC.
-    pub utc_offset_minutes: i32,
-    /// Time since it was switched on.
-    pub elapsed: Option<Duration>,
-    /// Names the time since it was switched on.
-    pub boot_id: String,
-    /// Time of the last fix.
-    pub gnss_time: Option<Timestamp>,
 }
 
 /// A file that belongs to a report, by its content.
@@ -196,7 +214,7 @@ pub struct Claims {
     pub areas: Vec<ClaimedArea>,
     /// How hard the ground is, if it was noted.
     pub terrain: Option<Terrain>,
-    /// Minutes of people who search: deminers, dog handlers, machine operators.
+    /// Minutes of people who search ground.
     pub search_minutes: i64,
     /// Minutes of machines.
     pub machine_minutes: i64,
@@ -237,6 +255,26 @@ pub struct FieldReport {
     pub content_sha256: [u8; 32],
 }
 
+/// Declared files, and whether they are there.
+pub type AttachmentStates = Vec<([u8; 32], bool)>;
+
+/// What the server has for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The report.
+    pub report: ReportId,
+    /// The version that was stored.
+    pub version: i32,
+    /// SHA-256 of its content.
+    pub content_sha256: [u8; 32],
+    /// Files that it declared.
+    pub attachments: AttachmentStates,
+    /// When the server got it.
+    pub received_at: Timestamp,
+    /// Revision of the operator's journal.
+    pub revision: i64,
+}
+
 /// A version of a report with what the server knows about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredReport {
@@ -261,7 +299,7 @@ pub struct StoredReport {
     /// Why it is, or was, in quarantine.
     pub holds: Vec<Hold>,
     /// Declared files, and whether they are there.
-    pub attachments: Vec<([u8; 32], bool)>,
+    pub attachments: AttachmentStates,
     /// When the server got it.
     pub received_at: Timestamp,
     /// Who sent it.
@@ -272,80 +310,4 @@ pub struct StoredReport {
     pub captured_at: Option<Timestamp>,
     /// Revision of the operator's journal at the last change.
     pub revision: i64,
-}
-
-/// How far a device's clock was ahead of the server's when it sent, in milliseconds. Travel counts as if there were none:
-/// it is seconds, and clocks are wrong by days.
-#[must_use]
-pub fn clock_offset_ms(sent: &DeviceClock, received_at: Timestamp) -> i64 {
-    sent.wall_time.as_millisecond() - received_at.as_millisecond()
-}
-
-/// When a report was written, by the server's clock. The clock that nobody can set is better than the wall clock, if the
-/// device was not switched off in between; a fix of a satellite is better than both.
-#[must_use]
-pub fn captured_at(
-    captured: &DeviceClock,
-    sent: Option<&DeviceClock>,
-    received_at: Timestamp,
-) -> Option<Timestamp> {
-    if let Some(fix) = captured.gnss_time {
-        return Some(fix);
-    }
-    let sent = sent?;
-    let same_boot = !captured.boot_id.is_empty() && captured.boot_id == sent.boot_id;
-    if same_boot && let (Some(then), Some(now)) = (captured.elapsed, sent.elapsed) {
-        let ago = now.checked_sub(then)?;
-        return received_at.checked_sub(ago).ok();
-    }
-    let offset = jiff::SignedDuration::from_millis(clock_offset_ms(sent, received_at));
-    captured.wall_time.checked_sub(offset).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn clock(wall: &str, elapsed: Option<u64>, boot: &str) -> DeviceClock {
-        DeviceClock {
-            wall_time: wall.parse().unwrap(),
-            utc_offset_minutes: 120,
-            elapsed: elapsed.map(Duration::from_secs),
-            boot_id: boot.to_owned(),
-            gnss_time: None,
-        }
-    }
-
-    fn at(text: &str) -> Timestamp {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn a_wrong_clock_is_put_right_by_what_it_says_when_it_sends() {
-        // Nine days offline, with a clock that was reset to 1970.
-        let captured = clock("1970-01-01T08:00:00Z", None, "");
-        let sent = clock("1970-01-10T08:00:00Z", None, "");
-        let received = at("2026-05-10T12:00:00Z");
-        assert_eq!(captured_at(&captured, Some(&sent), received), Some(at("2026-05-01T12:00:00Z")));
-        assert_eq!(captured_at(&captured, None, received), None);
-    }
-
-    #[test]
-    fn a_clock_that_was_set_in_between_does_not_matter_if_the_device_stayed_on() {
-        let captured = clock("2026-05-01T08:00:00Z", Some(1_000), "boot-7");
-        let sent = clock("2031-01-01T00:00:00Z", Some(4_600), "boot-7");
-        let received = at("2026-05-10T12:00:00Z");
-        assert_eq!(captured_at(&captured, Some(&sent), received), Some(at("2026-05-10T11:00:00Z")));
-        let rebooted = DeviceClock { boot_id: "boot-8".to_owned(), ..sent };
-        let by_wall = captured_at(&captured, Some(&rebooted), received);
-        assert_ne!(by_wall, Some(at("2026-05-10T11:00:00Z")));
-    }
-
-    #[test]
-    fn a_fix_is_better_than_any_clock() {
-        let fix = at("2026-05-02T06:00:00Z");
-        let captured = DeviceClock { gnss_time: Some(fix), ..clock("1970-01-01T00:00:00Z", Some(5), "b") };
-        let sent = clock("1970-01-01T01:00:00Z", Some(9), "b");
-        assert_eq!(captured_at(&captured, Some(&sent), at("2026-05-10T12:00:00Z")), Some(fix));
-    }
 }

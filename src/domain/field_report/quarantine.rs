@@ -6,7 +6,7 @@ use jiff::civil::{Date, date};
 use uuid::Uuid;
 
 use crate::domain::days::Days;
-use crate::domain::field_report::{FieldReport, Hold, HoldReason};
+use crate::domain::field_report::{FieldReport, Hold, HoldReason, ReportKind};
 use crate::domain::ids::{ReportId, SafetyStopId, SiteId};
 use crate::domain::site::BoundingBox;
 use crate::domain::task::TaskState;
@@ -100,7 +100,8 @@ fn of_work(report: &FieldReport, known: &Known, found: &mut Vec<Hold>) {
     let (Some(task), true) = (&known.task, report.kind.is_field_work()) else { return };
     let day = report.work_date;
     if !known.assigned {
-        let text = format!("no assignment sent the team to this task on {day}; ask the coordinator to assign it");
+        let text =
+            format!("no assignment sent the team to this task on {day}; ask the coordinator to assign it");
         hold(found, HoldReason::NotAssigned, None, text);
     }
     if !known.accredited {
@@ -113,12 +114,14 @@ fn of_work(report: &FieldReport, known: &Known, found: &mut Vec<Hold>) {
     }
     let open = matches!(task.state, TaskState::Active | TaskState::Suspended | TaskState::Completed);
     if !open {
-        let text = format!("the task is {}, not ACTIVE; ask the coordinator whether it was begun", task.state);
+        let text =
+            format!("the task is {}, not ACTIVE; ask the coordinator whether it was begun", task.state);
         hold(found, HoldReason::TaskNotAtWork, None, text);
     }
     for (stop, days) in &task.stops {
         if days.contains(day) {
-            let text = format!("safety stop {stop} was in force on {day}; say in the note when the work was done");
+            let text =
+                format!("safety stop {stop} was in force on {day}; say in the note when the work was done");
             hold(found, HoldReason::AfterSafetyStop, Some(stop.uuid()), text);
         }
     }
@@ -127,11 +130,13 @@ fn of_work(report: &FieldReport, known: &Known, found: &mut Vec<Hold>) {
 fn of_days(report: &FieldReport, known: &Known, found: &mut Vec<Hold>) {
     let day = report.work_date;
     if known.today < day {
-        let text = format!("{day} has not come: it is {} at the site; set the date of the tablet", known.today);
+        let text =
+            format!("{day} has not come: it is {} at the site; set the date of the tablet", known.today);
         hold(found, HoldReason::FutureDate, None, text);
     }
     if day < WORK_DATE_MIN {
-        let text = format!("{day} is before {WORK_DATE_MIN}; the tablet's clock was reset, correct the day of work");
+        let text =
+            format!("{day} is before {WORK_DATE_MIN}; the tablet's clock was reset, correct the day of work");
         hold(found, HoldReason::ImplausibleDate, None, text);
     }
 }
@@ -144,7 +149,8 @@ fn of_others(report: &FieldReport, known: &Known, found: &mut Vec<Hold>) {
         hold(found, HoldReason::PossibleDuplicate, Some(other.uuid()), text);
     }
     if known.base_missing {
-        let text = format!("version {} has not arrived; send it, then this one is settled", report.base_version);
+        let text =
+            format!("version {} has not arrived; send it, then this one is settled", report.base_version);
         hold(found, HoldReason::BaseMissing, None, text);
     }
     if let Some(other) = known.under_this_number {
@@ -157,7 +163,10 @@ fn of_others(report: &FieldReport, known: &Known, found: &mut Vec<Hold>) {
 }
 
 fn of_areas(report: &FieldReport, known: &Known, found: &mut Vec<Hold>) {
-    if let Some(text) = capacity::beyond(&report.claims) {
+    // Only a day's report has the hours of its work; the others sum up days or cancel land that nobody searched.
+    let beyond =
+        Some(&report.claims).filter(|_| report.kind == ReportKind::Progress).and_then(capacity::beyond);
+    if let Some(text) = beyond {
         hold(found, HoldReason::ImplausibleArea, None, text);
     }
     let Some(task) = &known.task else { return };
@@ -185,11 +194,14 @@ fn far_away(report: &FieldReport, task: &KnownTask) -> Option<String> {
         i64::from(value) < i64::from(least) - FAR_E7 || i64::from(most) + FAR_E7 < i64::from(value)
     };
     let outside = |of: &BoundingBox| {
-        beyond(position.latitude_e7, of.south_e7, of.north_e7) || beyond(position.longitude_e7, of.west_e7, of.east_e7)
+        beyond(position.latitude_e7, of.south_e7, of.north_e7)
+            || beyond(position.longitude_e7, of.west_e7, of.east_e7)
     };
     let far = !boxes.is_empty() && boxes.iter().all(outside);
-    far.then(|| "the position is more than five kilometres from every site of the task; check the task".to_owned())
+    far.then(|| {
+        "the position is more than five kilometres from every site of the task; check the task".to_owned()
+    })
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -3,11 +3,31 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::ids::DeviceId;
+
 /// The greatest number.
 pub const SEQUENCE_MAX: i64 = 1_000_000_000;
 /// The most runs of numbers that are kept of a device. A device that leaves more gaps is broken; its reports are taken
 /// again once it has sent what lies between.
 pub const RUNS_MAX: usize = 1_000;
+
+/// The most runs of missing numbers that are told at once.
+const MISSING_TOLD_MAX: usize = 100;
+
+/// What is there of a device's numbering, as it is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyncState {
+    /// The device.
+    pub device: DeviceId,
+    /// Everything up to here was received; 0 for nothing.
+    pub durable_through: i64,
+    /// The greatest number that was received.
+    pub highest: i64,
+    /// The lowest missing numbers between the two.
+    pub missing: Vec<(i64, i64)>,
+    /// How many are missing in all.
+    pub missing_count: i64,
+}
 
 /// The numbers that were received, as runs that neither touch nor overlap.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,6 +86,18 @@ impl Received {
         ends.zip(self.0.keys().copied())
             .filter(|(last, next)| last + 1 < *next)
             .map(|(last, next)| (last + 1, next - 1))
+    }
+
+    /// What is told about it.
+    #[must_use]
+    pub fn state(&self, device: DeviceId) -> SyncState {
+        SyncState {
+            device,
+            durable_through: self.through(),
+            highest: self.highest(),
+            missing: self.missing().take(MISSING_TOLD_MAX).collect(),
+            missing_count: self.missing().map(|(first, last)| last - first + 1).sum(),
+        }
     }
 
     /// The runs, the lowest first.

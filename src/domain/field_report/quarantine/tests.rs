@@ -5,14 +5,16 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::domain::activity::ActivityType;
-use crate::domain::field_report::{ClaimedArea, Claims, DeviceClock, ReportKind, Terrain};
+use crate::domain::field_report::clock::DeviceClock;
+use crate::domain::field_report::{ClaimedArea, Claims, Terrain};
 use crate::domain::ids::{DeviceId, TaskId, TeamId};
 use crate::domain::site::{Position, ReleaseType};
 
 const SITE: SiteId = SiteId::new(Uuid::from_u128(7));
 const DAY: Date = date(2026, 5, 4);
 
-fn report() -> FieldReport {
+/// A progress report that nothing holds.
+pub(in crate::domain::field_report) fn report() -> FieldReport {
     let id = Uuid::from_u128;
     FieldReport {
         id: ReportId::new(id(1)),
@@ -45,7 +47,12 @@ fn report() -> FieldReport {
 }
 
 fn known() -> Known {
-    let bounds = BoundingBox { south_e7: -190_000_000, west_e7: 320_000_000, north_e7: -189_000_000, east_e7: 321_000_000 };
+    let bounds = BoundingBox {
+        south_e7: -190_000_000,
+        west_e7: 320_000_000,
+        north_e7: -189_000_000,
+        east_e7: 321_000_000,
+    };
     let site = KnownSite { id: SITE, area_m2: 10_000, bounds: Some(bounds) };
     let task = KnownTask { state: TaskState::Active, sites: vec![site], has_cover: true, stops: Vec::new() };
     Known {
@@ -115,7 +122,11 @@ fn land_is_held_against_hours_machines_and_terrain() {
     report.claims.areas[0].area_m2 = 201;
     let told = holds(&report, &known());
     assert_eq!(told.len(), 1);
-    assert!(told[0].text.starts_with("201 m2 are more than 200 m2, the most for 480 minutes"), "{}", told[0].text);
+    assert!(
+        told[0].text.starts_with("201 m2 are more than 200 m2, the most for 480 minutes"),
+        "{}",
+        told[0].text
+    );
     report.claims.machine_minutes = 60;
     assert_eq!(reasons(&report, &known()), []);
     report.claims.areas[0].area_m2 = 2_000;
