@@ -8,14 +8,15 @@ ALTER TABLE journal
     ADD CONSTRAINT journal_kind_check CHECK (kind BETWEEN 1 AND 7),
     ADD CONSTRAINT journal_digest_check CHECK ((digest IS NULL) = (kind IN (5, 6, 7)) AND octet_length(digest) = 16);
 
+-- A tablet that moves to another operator has a numbering there of its own.
 CREATE TABLE devices (
-    organization_id UUID        NOT NULL,
     device_id       UUID        NOT NULL,
+    organization_id UUID        NOT NULL,
     -- First and last numbers of the runs that were received, the lowest first.
     run_firsts      BIGINT[]    NOT NULL,
     run_lasts       BIGINT[]    NOT NULL,
     seen_at         TIMESTAMPTZ NOT NULL,
-    CONSTRAINT devices_pkey PRIMARY KEY (device_id),
+    CONSTRAINT devices_pkey PRIMARY KEY (device_id, organization_id),
     CONSTRAINT devices_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations,
     CONSTRAINT devices_runs_check CHECK (cardinality(run_firsts) = cardinality(run_lasts))
 );

@@ -12,6 +12,7 @@ pub mod change;
 pub mod codec;
 pub mod command;
 pub mod feed;
+pub mod field_report;
 mod following;
 pub mod funding;
 pub mod funding_reads;
