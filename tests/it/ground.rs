@@ -4,6 +4,7 @@ mod accreditations;
 mod assets;
 mod assignments;
 mod feed_rig;
+mod field_reports;
 mod land;
 mod licences;
 mod locks;
