@@ -132,8 +132,12 @@ impl Changing for TakeStep {
                 task.quality_controls.push(control);
             }
             Step::HandOver(day) => task.handed_over_on = Some(day),
-            Step::Start(None) | Step::Resume(None) => {}
-            Step::Plan | Step::Accept | Step::Close | Step::Cancel => {}
+            Step::Start(None)
+            | Step::Resume(None)
+            | Step::Plan
+            | Step::Accept
+            | Step::Close
+            | Step::Cancel => {}
         }
         update_progress(ground.conn, &task).await?;
         if matches!(self.step, Step::Issue(_)) {
