@@ -18,4 +18,4 @@ mod team_feed;
 mod team_feed_model;
 mod team_feed_parts;
 mod team_feed_story;
-mod teams;
+pub(crate) mod teams;

@@ -42,6 +42,7 @@ pub struct KnownTask {
 
 /// What the server knows when a report arrives.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 pub struct Known {
     /// The day it is at the site.
     pub today: Date,

@@ -152,7 +152,7 @@ mod tests {
                 let expected: BTreeSet<i64> = (1..=highest).filter(|of| !set.contains(of)).collect();
                 prop_assert_eq!(missing, expected);
                 prop_assert_eq!(received.highest(), highest);
-                let through = (1..).take_while(|of| set.contains(of)).last().unwrap_or(0);
+                let through = (1..=60).take_while(|of| set.contains(of)).last().unwrap_or(0);
                 prop_assert_eq!(received.through(), through);
                 prop_assert_eq!(Received::of(received.runs()), received.clone());
             }

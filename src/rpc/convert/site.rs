@@ -157,7 +157,6 @@ fn time_zone(name: &str) -> Result<String, String> {
 }
 
 /// Reads a point that may be absent: `Some(None)` is that, `None` is bad.
-#[expect(clippy::option_option, reason = "bad, absent and given are three things")]
 pub fn read_position(
     reader: &mut Reader,
     field: &str,

@@ -62,10 +62,10 @@ pub(super) fn answer(
     caller: Caller,
     sent: Streaming<pb::SyncReportsRequest>,
 ) -> Result<Answers, Error> {
-    let seat = app.take_seat(&caller)?;
+    let place = app.take_seat(&caller)?;
     let (answering, groups) = mpsc::channel(ANSWERS_WAITING_MAX);
     let app = app.clone();
-    tokio::spawn(async move { answer_all(&app, &caller, sent, answering, seat).await }.in_current_span());
+    tokio::spawn(async move { answer_all(&app, &caller, sent, answering, place).await }.in_current_span());
     Ok(Answers { groups, current: VecDeque::new(), share: None, ended: false })
 }
 

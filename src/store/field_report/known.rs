@@ -189,6 +189,9 @@ pub async fn find_operator_of_device(
     Ok(found.map(OrganizationId::new))
 }
 
+/// A number of a device, and the report that it was.
+pub type Numbered = ((DeviceId, i64), ReportId);
+
 /// Which reports of an operator devices sent under some numbers; of several under one number, the first.
 ///
 /// # Errors
@@ -198,7 +201,7 @@ pub async fn list_numbers(
     conn: impl PgExecutor<'_>,
     operator: OrganizationId,
     numbers: &[(DeviceId, i64)],
-) -> Result<Vec<((DeviceId, i64), ReportId)>, Error> {
+) -> Result<Vec<Numbered>, Error> {
     let rows: Vec<(Uuid, i64, Uuid)> = sqlx::query_as(
         "-- field_report.list_numbers
          SELECT DISTINCT ON (v.device_id, v.device_sequence) v.device_id, v.device_sequence, v.report_id

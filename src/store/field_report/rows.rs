@@ -9,6 +9,7 @@ use crate::store::rows::{corrupt, word};
 
 /// Reasons of a quarantine, side by side.
 #[derive(FromRow)]
+#[expect(clippy::struct_field_names, reason = "they are names of columns beside others")]
 pub(super) struct HoldRows {
     hold_reasons: Vec<String>,
     hold_texts: Vec<String>,

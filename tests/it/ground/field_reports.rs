@@ -2,6 +2,7 @@
 
 mod crash;
 mod holds;
+mod kinds;
 mod lists;
 mod numbering;
 mod rig;

@@ -90,7 +90,7 @@ fn every_reason_is_found_at_once() {
     let task = known.task.as_mut().unwrap();
     (task.state, task.has_cover) = (TaskState::Issued, false);
     task.stops = vec![(SafetyStopId::new(Uuid::from_u128(6)), Days::new(DAY, None).unwrap())];
-    let all: Vec<HoldReason> = HoldReason::ALL.iter().copied().collect();
+    let all: Vec<HoldReason> = HoldReason::ALL.to_vec();
     let not_here = [HoldReason::UnknownTask, HoldReason::ImplausibleDate, HoldReason::MediaType];
     let expected: Vec<HoldReason> = all.into_iter().filter(|reason| !not_here.contains(reason)).collect();
     assert_eq!(reasons(&report, &known), expected);

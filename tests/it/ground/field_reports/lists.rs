@@ -1,6 +1,8 @@
 //! Lists: the order of arrival, filters, pages.
 
 use safelane::rpc::pb;
+use safelane::store::audit::run_audit;
+use sqlx::Connection as _;
 use tonic::Code;
 
 use super::rig::{Tablet, edited};
@@ -132,6 +134,35 @@ async fn a_page_of_large_reports_ends_early() {
             request.page_token = page.next_page_token;
         }
         assert_eq!((seen, pages), (reports.len(), 2));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_audit_finds_reports_versions_and_numbers_that_do_not_fit() {
+    in_world(async |world| {
+        let tablet = Tablet::open(world).await;
+        let report = tablet.find();
+        tablet.submit(&report).await.unwrap();
+        tablet.submit(&edited(&tablet, &report, 1, "again")).await.unwrap();
+        let mut sql = world.database.connect().await;
+        let rules =
+            ["a_device_has_what_it_sent", "every_version_has_its_event", "a_report_is_its_newest_version"];
+        let faults = [
+            "UPDATE devices SET run_lasts = ARRAY[3]",
+            "UPDATE report_versions SET revision = revision + 10 WHERE version = 2",
+            "UPDATE reports SET newest_version = 1",
+        ];
+        sqlx::raw_sql("BEGIN").execute(&mut sql).await.unwrap();
+        for (index, fault) in faults.into_iter().enumerate() {
+            sqlx::raw_sql(fault).execute(&mut sql).await.unwrap();
+            let found = run_audit(&mut sql, None).await.unwrap();
+            for (rule, expected) in rules.iter().zip((0..).map(|rule| rule <= index)) {
+                assert_eq!(found.iter().any(|of| of.invariant == *rule), expected, "{rule} after {fault}");
+            }
+        }
+        sqlx::raw_sql("ROLLBACK").execute(&mut sql).await.unwrap();
+        sql.close().await.unwrap();
     })
     .await;
 }

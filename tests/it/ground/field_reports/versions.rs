@@ -147,6 +147,29 @@ async fn eight_senders_of_the_same_fifty_reports_store_fifty() {
 }
 
 #[tokio::test]
+async fn of_many_edits_of_one_version_at_once_exactly_one_wins() {
+    in_world(async |world| {
+        let tablet = Tablet::open(world).await;
+        let report = tablet.progress(400);
+        tablet.submit(&report).await.unwrap();
+        let mut senders = JoinSet::new();
+        for sender in 0..8 {
+            let edit = edited(&tablet, &report, 1, &format!("edit of sender {sender}"));
+            let service = tablet.service.clone();
+            senders.spawn(async move { super::rig::submit(&service, &edit).await });
+        }
+        let answers = senders.join_all().await;
+        let (won, lost): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+        assert_eq!((won.len(), lost.len()), (1, 7));
+        for refused in lost {
+            let facts = [("expected", "1"), ("current", "2")];
+            refuses(refused, Code::Aborted, "STALE_REVISION", &facts);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_report_that_was_decided_takes_no_more_versions() {
     in_world(async |world| {
         let tablet = Tablet::open(world).await;
