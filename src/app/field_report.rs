@@ -6,6 +6,7 @@
 mod facts;
 mod intake;
 mod reads;
+pub mod turns;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -60,10 +61,7 @@ impl App {
     pub async fn submit_reports(&self, caller: &Caller, reports: Vec<Sent>) -> Vec<Answer> {
         let operators = match self.operators_of(caller, &reports).await {
             Ok(operators) => operators,
-            Err(error) => {
-                let error = Arc::new(error);
-                return reports.iter().map(|_| Err(Arc::clone(&error))).collect();
-            }
+            Err(error) => return all_failed(reports.len(), error),
         };
         let mut groups: BTreeMap<OrganizationId, (Vec<usize>, Vec<Sent>)> = BTreeMap::new();
         let mut answers: Vec<Option<Answer>> = Vec::with_capacity(reports.len());
@@ -104,6 +102,10 @@ impl App {
     }
 
     async fn take_in(&self, caller: &Caller, operator: OrganizationId, group: Vec<Sent>) -> Vec<Answer> {
+        let turn = match self.turns.take(operator).await {
+            Ok(turn) => turn,
+            Err(error) => return all_failed(group.len(), error),
+        };
         let (codec, clock) = (self.codec, Arc::clone(&self.clock));
         let (group, received_by) = (Arc::new(group), Arc::<str>::from(caller.subject()));
         let count = group.len();
@@ -122,17 +124,22 @@ impl App {
                 Ok((answers, intake.revision()))
             })
         });
-        match done.await {
+        let done = done.await;
+        drop(turn);
+        match done {
             Ok((answers, revision)) => {
                 self.feed.tell(operator.scope(), revision);
                 answers.into_iter().map(|answer| answer.map_err(Arc::new)).collect()
             }
-            Err(error) => {
-                let error = Arc::new(error);
-                (0..count).map(|_| Err(Arc::clone(&error))).collect()
-            }
+            Err(error) => all_failed(count, error),
         }
     }
+}
+
+/// Answers for reports that failed together.
+fn all_failed(count: usize, error: Error) -> Vec<Answer> {
+    let error = Arc::new(error);
+    (0..count).map(|_| Err(Arc::clone(&error))).collect()
 }
 
 async fn lock_head(conn: &mut Connection, operator: OrganizationId) -> Result<Head, Error> {

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use safelane::rpc::pb;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
 
-use super::rig::{Tablet, outbox, outcome, refusal, stored};
+use super::rig::{Tablet, outbox, outcome, refusal, stored, sync};
 use crate::binary::Service;
 use crate::desk::reason;
-use crate::harness::{connect, in_world};
+use crate::harness::{connect, fresh_id, in_world};
 
 #[tokio::test]
 async fn a_malformed_report_is_refused_alone_and_answers_keep_the_order() {
@@ -107,6 +108,36 @@ async fn a_server_that_drains_answers_what_it_read_and_says_so() {
         assert_eq!((ended.code(), reason(&ended).0.as_str()), (Code::Unavailable, "DRAINING"));
         drop((sending, answers, client));
         assert!(service.ended(Duration::from_secs(20)).await.success());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_hundred_tablets_at_once_leave_room_for_others() {
+    in_world(async |world| {
+        let tablet = Tablet::open(world).await;
+        let mut tablets = JoinSet::new();
+        for _ in 0..100 {
+            let device = fresh_id();
+            let numbered = |number| pb::FieldReport {
+                device_id: device.clone(),
+                device_sequence: number,
+                ..tablet.find()
+            };
+            let reports: Vec<_> = (1..=10).map(numbered).collect();
+            let service = tablet.service.clone();
+            tablets.spawn(async move { sync(&service, &reports).await.expect("the stream ends well") });
+        }
+        // Eight connections are all that this server has.
+        let mut reads = 0;
+        while let Some(answers) = tablets.join_next().await {
+            for answer in &answers.expect("no panic") {
+                assert_eq!(outcome(stored(answer)), "STORED");
+            }
+            assert_eq!(tablet.works.get(&tablet.task.task_id).await.task_id, tablet.task.task_id);
+            reads += 1;
+        }
+        assert_eq!((reads, Tablet::count(world).await), (100, 1_000));
     })
     .await;
 }
