@@ -158,7 +158,7 @@ async fn the_audit_tells_by_its_code_whether_the_ledger_holds() {
         };
         let holds = audit(&[]).await;
         assert_eq!(holds.status.code(), Some(0), "{}", text(&holds.stderr));
-        assert_eq!(text(&holds.stdout).lines().filter(|line| line.starts_with("holds")).count(), 19);
+        assert_eq!(text(&holds.stdout).lines().filter(|line| line.starts_with("holds")).count(), 22);
         assert_eq!(text(&audit(&["--json"]).await.stdout).trim(), "[]");
         let mut connection = world.database.connect().await;
         let flip = "UPDATE journal SET leaf_hash = set_byte(leaf_hash, 0, get_byte(leaf_hash, 0) # 1)

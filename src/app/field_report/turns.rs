@@ -95,7 +95,10 @@ mod tests {
                 tokio::spawn(async move { turns.take(operator).await.map(drop) })
             })
             .collect();
-        tokio::task::yield_now().await;
+        let held = || Arc::strong_count(&turns.0.lock().unwrap()[&operator]);
+        while held() < WAITING_MAX + NOT_WAITING {
+            tokio::task::yield_now().await;
+        }
         let refused = turns.take(operator).await.unwrap_err();
         assert!(matches!(refused, Error::Unavailable(Away::Overloaded)));
         for gone in &crowd {
