@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use prost::Message as _;
 
 /// Services and the files that they stand in; everything else is imported by these.
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "safelane/v1/change.proto",
+    "safelane/v1/field_report_service.proto",
     "safelane/v1/organization_service.proto",
     "safelane/v1/site_service.proto",
     "safelane/v1/task_service.proto",

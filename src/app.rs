@@ -12,6 +12,7 @@ pub mod change;
 pub mod codec;
 pub mod command;
 pub mod feed;
+pub mod field_report;
 mod following;
 pub mod funding;
 pub mod funding_reads;
@@ -42,6 +43,7 @@ use tokio::sync::Semaphore;
 
 use crate::app::codec::EventCodec;
 use crate::app::feed::Feed;
+use crate::app::field_report::turns::Turns;
 use crate::app::program_facts::ProgramFacts;
 use crate::app::seats::{Seat, Seats};
 use crate::app::token::Sealer;
@@ -63,6 +65,7 @@ pub struct App {
     pub(crate) sealer: Sealer,
     pub(crate) facts: ProgramFacts,
     pub(crate) seats: Seats,
+    pub(crate) turns: Turns,
     pub(crate) policy: Policy,
     /// Held by the verification that compares the rows.
     pub(crate) verifying: Arc<Semaphore>,
@@ -82,6 +85,7 @@ impl App {
             facts: ProgramFacts::new(store.clone()),
             sealer: Sealer::new(row.epoch, &row.token_key),
             seats: Seats::default(),
+            turns: Turns::default(),
             policy: Policy::default(),
             verifying: Arc::new(Semaphore::new(1)),
             store,

@@ -2,7 +2,7 @@
 //! or knows SQL or the wire; everything can be tested by calling it.
 //!
 //! Reading order: [`money`], [`program`], [`entry`], [`ledger`]; then [`days`], [`geometry`], [`site`], [`land`], [`task`], [`team`],
-//! [`accreditation`], [`assignment`], [`safety_stop`].
+//! [`accreditation`], [`assignment`], [`safety_stop`], [`field_report`].
 
 pub mod accreditation;
 pub mod activity;
@@ -11,6 +11,7 @@ pub mod caller;
 pub mod currency;
 pub mod days;
 pub mod entry;
+pub mod field_report;
 pub mod geometry;
 pub mod ids;
 pub mod kind;

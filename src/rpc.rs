@@ -6,6 +6,7 @@ pub mod budget_report;
 mod change;
 pub mod convert;
 mod difference;
+pub mod field_report;
 pub mod funding;
 pub mod funding_reads;
 pub mod health;

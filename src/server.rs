@@ -38,10 +38,12 @@ use crate::domain::policy::Policy;
 use crate::error::StartError;
 use crate::rpc::access::AccessRules;
 use crate::rpc::budget_report::BudgetReportRpc;
+use crate::rpc::field_report::{FieldReportRpc, REPORT_MESSAGE_BYTES_MAX};
 use crate::rpc::funding::FundingRpc;
 use crate::rpc::health::HealthRpc;
 use crate::rpc::organization::OrganizationRpc;
 use crate::rpc::pb::budget_report_service_server::BudgetReportServiceServer;
+use crate::rpc::pb::field_report_service_server::FieldReportServiceServer;
 use crate::rpc::pb::funding_service_server::FundingServiceServer;
 use crate::rpc::pb::organization_service_server::OrganizationServiceServer;
 use crate::rpc::pb::site_service_server::SiteServiceServer;
@@ -237,6 +239,8 @@ fn routes(
         .max_decoding_message_size(MESSAGE_BYTES_MAX);
     let reports = BudgetReportServiceServer::new(BudgetReportRpc { app: app.clone() })
         .max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let field_reports = FieldReportServiceServer::new(FieldReportRpc { app: app.clone() })
+        .max_decoding_message_size(REPORT_MESSAGE_BYTES_MAX);
     let organizations = OrganizationServiceServer::new(OrganizationRpc { app: app.clone() })
         .max_decoding_message_size(MESSAGE_BYTES_MAX);
     let sites = SiteServiceServer::new(SiteRpc { app: app.clone() })
@@ -249,6 +253,7 @@ fn routes(
     let own: Vec<String> = names.filter(|name| name.starts_with("safelane.")).collect();
     let mut routes = Routes::new(funding)
         .add_service(reports)
+        .add_service(field_reports)
         .add_service(organizations)
         .add_service(sites)
         .add_service(tasks)

@@ -10,6 +10,7 @@ pub mod audit;
 pub mod change;
 pub mod embedded;
 pub mod feed;
+pub mod field_report;
 pub mod funding;
 pub mod journal;
 pub mod ledger;

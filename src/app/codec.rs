@@ -3,6 +3,7 @@
 
 use crate::app::change::{Change, Request};
 use crate::app::command::{Command, Event};
+use crate::domain::field_report::StoredReport;
 use crate::error::Error;
 use crate::store::journal::EventKind;
 
@@ -23,4 +24,8 @@ pub struct EventCodec {
     /// Path of the first field in which a request differs from the one that made a stored event; none when they
     /// are the same.
     pub request_differs: fn(EventKind, &[u8], &Request) -> Option<String>,
+    /// Encodes the event of a report that was received.
+    pub encode_report: fn(&StoredReport) -> Vec<u8>,
+    /// Path of the first field in which two reports differ.
+    pub report_differs: fn(&[u8], &[u8]) -> Option<String>,
 }

@@ -72,6 +72,10 @@ id! {
     TaskId,
     /// A field report.
     ReportId,
+    /// A person who was harmed.
+    VictimId,
+    /// An installation of a field app.
+    DeviceId,
     /// One write call: the id that makes it idempotent.
     RequestId,
 }

@@ -43,6 +43,8 @@ pub enum Kind {
     Task,
     /// A halt of work.
     SafetyStop,
+    /// A field report.
+    Report,
     /// A write request that is known only by its id.
     Request,
 }
@@ -69,6 +71,7 @@ impl fmt::Display for Kind {
             Self::Survey => "survey",
             Self::Task => "task",
             Self::SafetyStop => "safety stop",
+            Self::Report => "report",
             Self::Request => "request",
         })
     }

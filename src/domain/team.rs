@@ -117,6 +117,25 @@ impl MemberRole {
         !matches!(self, Self::Driver | Self::CommunityLiaison | Self::Paramedic | Self::Other)
     }
 
+    /// Whether a person in this role searches ground, so that their hours say how much of it can have been released.
+    #[must_use]
+    pub const fn searches_ground(self) -> bool {
+        use MemberRole::{
+            Deminer, DogHandler, EodLevel1, EodLevel2, EodLevel3, EodLevel3Plus, MachineOperator, Surveyor,
+        };
+        matches!(
+            self,
+            Deminer
+                | EodLevel1
+                | EodLevel2
+                | EodLevel3
+                | EodLevel3Plus
+                | DogHandler
+                | MachineOperator
+                | Surveyor
+        )
+    }
+
     /// The words of all roles that must be accredited.
     #[must_use]
     pub fn words_of_work() -> Vec<&'static str> {

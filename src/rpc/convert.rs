@@ -6,6 +6,7 @@ pub mod asset;
 pub mod assignment;
 pub mod entry;
 pub mod entry_out;
+pub mod field_report;
 pub mod member;
 pub mod report;
 pub mod safety_stop;

@@ -26,7 +26,13 @@ pub const CODEC: EventCodec = EventCodec {
     differs,
     encode_change: change::encode,
     request_differs: change::differs,
+    encode_report: convert::field_report::encode_stored,
+    report_differs,
 };
+
+fn report_differs(before: &[u8], after: &[u8]) -> Option<String> {
+    first_difference("safelane.v1.FieldReport", before, after).map(|path| format!("report.{path}"))
+}
 
 fn encode(event: &Event) -> Vec<u8> {
     match event {
@@ -69,6 +75,11 @@ fn decode(kind: EventKind, bytes: &[u8]) -> Result<Event, Error> {
         EventKind::Changed => {
             let stored = read::<pb::Change>(bytes)?;
             let recorded_at = read_timestamp(stored.recorded_at.as_ref());
+            Some(Event::Changed(Place { revision: stored.revision, recorded_at }))
+        }
+        EventKind::ReportReceived => {
+            let stored = read::<pb::StoredReport>(bytes)?;
+            let recorded_at = read_timestamp(stored.received_at.as_ref());
             Some(Event::Changed(Place { revision: stored.revision, recorded_at }))
         }
     };

@@ -123,6 +123,15 @@ impl Reader {
         value
     }
 
+    /// A value of an enum, whichever but unspecified.
+    pub fn specified<W: TryFrom<i32> + AsName + Into<i32> + Copy>(
+        &mut self,
+        field: &str,
+        number: i32,
+    ) -> Option<W> {
+        self.choice(field, number, |value: W| Some(value).filter(|value| (*value).into() != 0))
+    }
+
     /// A calendar day.
     pub fn date(&mut self, field: &str, date: Option<pb::Date>) -> Option<Date> {
         let date = self.need(field, date)?;
@@ -314,6 +323,7 @@ as_name!(
     pb::PeriodState,
     pb::PushDown,
     pb::ReportProfile,
+    pb::AccidentKind,
     pb::AccreditationLevel,
     pb::AccreditationState,
     pb::ActivityType,
@@ -322,8 +332,15 @@ as_name!(
     pb::AssignmentState,
     pb::FindingReason,
     pb::HazardClass,
+    pb::HoldReason,
+    pb::InspectionResult,
     pb::MemberRole,
+    pb::OrdnanceCategory,
+    pb::OrdnanceCondition,
+    pb::OrdnanceDisposal,
     pb::ReleaseType,
+    pb::ReportKind,
+    pb::ReportState,
     pb::SafetyStopCause,
     pb::SiteStatus,
     pb::SurveyKind,
@@ -332,4 +349,5 @@ as_name!(
     pb::TaskState,
     pb::TeamState,
     pb::TeamType,
+    pb::Terrain,
 );

@@ -23,7 +23,7 @@ pub struct Finding {
 }
 
 /// Every rule that the audit checks, with its meaning.
-pub const INVARIANTS: [(&str, &str); 20] = [
+pub const INVARIANTS: [(&str, &str); 23] = [
     ("children_sum_to_allocated_out", "what a parent gave out is what its children received"),
     ("child_count_is_exact", "every allocation knows how many children it has"),
     ("reservations_sum_to_reserved", "what is reserved is what the reservations hold"),
@@ -46,6 +46,12 @@ pub const INVARIANTS: [(&str, &str); 20] = [
         "what is suspended has a suspension without end, and nothing else",
     ),
     ("an_assignment_is_of_one_operator", "team, people and assets are the operator's own"),
+    ("a_report_is_its_newest_version", "what is said of a report is what its newest version says"),
+    (
+        "every_version_has_its_event",
+        "every version of a report stands in its operator's journal, and nothing else does",
+    ),
+    ("a_device_has_what_it_sent", "the numbers that were received of a device are those of its reports"),
     (LEAF_HASH, "every stored hash is that of its stored bytes"),
 ];
 

@@ -152,3 +152,38 @@ SELECT 'an_assignment_is_of_one_operator', a.organization_id, a.assignment_id,
           FROM assignment_assets x JOIN assets s ON s.asset_id = x.asset_id
          WHERE x.assignment_id = a.assignment_id) o ON o.owner <> a.organization_id
  WHERE $1::uuid IS NULL OR a.organization_id = $1
+UNION ALL
+SELECT 'a_report_is_its_newest_version', r.organization_id, r.report_id,
+       format('%s: newest version %s of device %s, there are versions up to %s, that one of device %s', r.state,
+              r.newest_version, r.device_id, n.newest, v.device_id)
+  FROM reports r
+  LEFT JOIN report_versions v ON v.report_id = r.report_id AND v.version = r.newest_version
+  LEFT JOIN LATERAL (SELECT max(w.version) AS newest FROM report_versions w WHERE w.report_id = r.report_id) n ON TRUE
+ WHERE ($1::uuid IS NULL OR r.organization_id = $1)
+   AND (n.newest IS DISTINCT FROM r.newest_version OR v.device_id IS DISTINCT FROM r.device_id)
+UNION ALL
+SELECT 'every_version_has_its_event', coalesce(v.organization_id, j.scope_id), coalesce(v.report_id, j.request_id),
+       format('version %s at revision %s, event at revision %s', v.version, v.revision, j.revision)
+  FROM (SELECT r.organization_id, v.report_id, v.version, v.revision
+          FROM report_versions v JOIN reports r ON r.report_id = v.report_id) v
+  FULL JOIN (SELECT scope_id, revision, request_id FROM journal WHERE kind = 7) j
+    ON j.scope_id = v.organization_id AND j.revision = v.revision
+ WHERE ($1::uuid IS NULL OR coalesce(v.organization_id, j.scope_id) = $1)
+   AND (v.report_id IS NULL OR j.scope_id IS NULL)
+UNION ALL
+-- A number may be of several reports; none may be of no report, and none of a report may be missing.
+SELECT 'a_device_has_what_it_sent', d.organization_id, d.device_id,
+       format('%s numbers were received, %s are of reports, %s of these were received', d.numbers, n.sent, n.received)
+  FROM (SELECT x.organization_id, x.device_id, x.run_firsts, x.run_lasts,
+               (SELECT coalesce(sum(u.last - u.first + 1), 0)
+                  FROM UNNEST(x.run_firsts, x.run_lasts) AS u(first, last)) AS numbers
+          FROM devices x WHERE $1::uuid IS NULL OR x.organization_id = $1) d
+  JOIN LATERAL (
+        SELECT count(*) AS sent,
+               count(*) FILTER (WHERE EXISTS (
+                   SELECT FROM UNNEST(d.run_firsts, d.run_lasts) AS u(first, last)
+                    WHERE s.device_sequence BETWEEN u.first AND u.last)) AS received
+          FROM (SELECT DISTINCT v.device_sequence
+                  FROM report_versions v JOIN reports r ON r.report_id = v.report_id
+                 WHERE v.device_id = d.device_id AND r.organization_id = d.organization_id) s) n ON TRUE
+ WHERE n.sent <> d.numbers OR n.received <> d.numbers

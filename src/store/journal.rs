@@ -35,6 +35,8 @@ pub enum EventKind {
     EntryPosted = 5,
     /// A `Change` of the operations side.
     Changed = 6,
+    /// A `StoredReport`: a version of a field report that was received.
+    ReportReceived = 7,
 }
 
 impl EventKind {
@@ -46,6 +48,7 @@ impl EventKind {
             4 => Ok(Self::AllocationCreated),
             5 => Ok(Self::EntryPosted),
             6 => Ok(Self::Changed),
+            7 => Ok(Self::ReportReceived),
             other => Err(Error::bug(format!("the journal holds events of unknown kind {other}"))),
         }
     }

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use safelane::clock::Clock;
 use safelane::domain::policy::Policy;
 use safelane::rpc::pb::budget_report_service_client::BudgetReportServiceClient;
+use safelane::rpc::pb::field_report_service_client::FieldReportServiceClient;
 use safelane::rpc::pb::funding_service_client::FundingServiceClient;
 use safelane::rpc::pb::organization_service_client::OrganizationServiceClient;
 use safelane::rpc::pb::site_service_client::SiteServiceClient;
@@ -293,6 +294,10 @@ impl Replica {
 
     pub(crate) fn reports(&self) -> BudgetReportServiceClient<Channel> {
         BudgetReportServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn field_reports(&self) -> FieldReportServiceClient<Channel> {
+        FieldReportServiceClient::new(self.channel.clone())
     }
 
     pub(crate) async fn finish(self) {

@@ -8,6 +8,7 @@ use tokio::process::Command;
 
 use crate::binary::{output, text};
 use crate::desk::Desk;
+use crate::ground::teams::recorded_team;
 use crate::harness::in_world;
 
 #[tokio::test]
@@ -19,7 +20,8 @@ async fn a_python_client_plays_the_example_to_the_cent() {
     generate(&python, code.path()).await;
     in_world(async |world| {
         let desk = Desk::open(world).await;
-        let mut ids = json!({ "program": desk.program_id, "period": desk.period_id });
+        let team = recorded_team(world, &desk.operator_id, "EOD-1").await;
+        let mut ids = json!({ "program": desk.program_id, "period": desk.period_id, "team": team });
         for name in ["P", "A", "B", "C", "A1", "T1"] {
             ids[name] = desk.node(name).into();
         }

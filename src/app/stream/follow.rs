@@ -281,7 +281,8 @@ impl Follower {
             EventKind::EntryPosted
             | EventKind::OrganizationCreated
             | EventKind::ProgramCreated
-            | EventKind::Changed => false,
+            | EventKind::Changed
+            | EventKind::ReportReceived => false,
         };
         self.reach(revision, self.previous);
         Ok(sent)

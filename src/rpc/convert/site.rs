@@ -20,7 +20,7 @@ pub const AREA_M2_MAX: i64 = 10_000_000_000;
 /// The most that is said about the accuracy of a position, in metres.
 const ACCURACY_M_MAX: i32 = 10_000;
 /// The deepest clearance, in centimetres.
-const DEPTH_CM_MAX: i32 = 2_000;
+pub const DEPTH_CM_MAX: i32 = 2_000;
 
 /// Reads a site to create, with its outline. Its country is set by the use case.
 pub fn read_site(reader: &mut Reader, sent: &pb::Site) -> Option<CreateSite> {
@@ -163,8 +163,11 @@ fn time_zone(name: &str) -> Result<String, String> {
 }
 
 /// Reads a point that may be absent: `Some(None)` is that, `None` is bad.
-#[expect(clippy::option_option, reason = "bad, absent and given are three things")]
-fn read_position(reader: &mut Reader, field: &str, sent: Option<&pb::Position>) -> Option<Option<Position>> {
+pub fn read_position(
+    reader: &mut Reader,
+    field: &str,
+    sent: Option<&pb::Position>,
+) -> Option<Option<Position>> {
     let Some(sent) = sent else { return Some(None) };
     let latitude_e7 = read_degrees(reader, &format!("{field}.latitude"), sent.latitude, 90);
     let longitude_e7 = read_degrees(reader, &format!("{field}.longitude"), sent.longitude, 180);

@@ -3,6 +3,7 @@
 use crate::domain::accreditation::{AccreditationLevel, AccreditationState};
 use crate::domain::activity::ActivityType;
 use crate::domain::assignment::{AssignmentState, FindingReason};
+use crate::domain::field_report::{HoldReason, ReportKind, ReportOutcome, ReportState, Terrain};
 use crate::domain::safety_stop::SafetyStopCause;
 use crate::domain::site::{HazardClass, ReleaseType, SiteStatus, SurveyKind, SurveyResult, SuspensionCause};
 use crate::domain::task::TaskState;
@@ -70,12 +71,17 @@ wire_words!(
     FindingReason, "FINDING_REASON";
     SafetyStopCause, "SAFETY_STOP_CAUSE";
     HazardClass, "HAZARD_CLASS";
+    HoldReason, "HOLD_REASON";
     ReleaseType, "RELEASE_TYPE";
+    ReportKind, "REPORT_KIND";
+    ReportOutcome, "REPORT_OUTCOME";
+    ReportState, "REPORT_STATE";
     SiteStatus, "SITE_STATUS";
     SurveyKind, "SURVEY_KIND";
     SurveyResult, "SURVEY_RESULT";
     SuspensionCause, "SUSPENSION_CAUSE";
     TaskState, "TASK_STATE";
+    Terrain, "TERRAIN";
     AssetKind, "ASSET_KIND";
     AssetState, "ASSET_STATE";
     MemberRole, "MEMBER_ROLE";

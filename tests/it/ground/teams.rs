@@ -39,7 +39,7 @@ fn team(organization: &str, code: &str) -> pb::Team {
 }
 
 /// Records a manual team and answers its id.
-pub(super) async fn recorded_team(world: &World, operator: &str, code: &str) -> String {
+pub(crate) async fn recorded_team(world: &World, operator: &str, code: &str) -> String {
     let new = team(operator, code);
     let id = new.team_id.clone();
     world.teams().create_team(pb::CreateTeamRequest { team: Some(new) }).await.expect("it is recorded");

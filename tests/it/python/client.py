@@ -4,6 +4,7 @@ Arguments: the address, and ids of a program, its period and its allocations as 
 JSON with what it saw; fails with a message when a figure is not what it must be.
 """
 
+import hashlib
 import json
 import sys
 import uuid
@@ -13,7 +14,9 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from safelane.v1 import budget_report_service_pb2 as reports_pb2
 from safelane.v1 import budget_report_service_pb2_grpc as reports_grpc
-from safelane.v1 import date_pb2, entry_pb2, money_pb2
+from safelane.v1 import date_pb2, entry_pb2, field_report_pb2, money_pb2, site_pb2
+from safelane.v1 import field_report_service_pb2 as field_reports_pb2
+from safelane.v1 import field_report_service_pb2_grpc as field_reports_grpc
 from safelane.v1 import funding_service_pb2 as funding_pb2
 from safelane.v1 import funding_service_pb2_grpc as funding_grpc
 
@@ -139,4 +142,46 @@ entries = [message.entry for message in messages if message.WhichOneof("message"
 chain = [0] + [entry.revision for entry in entries]
 expect("previous revisions", [entry.previous_revision for entry in entries], chain[:-1])
 expect("the euros", entries[-1].entry.expend.foreign.original.minor_units, 3_450_000)
+# The content hash of a report is that of its message, whoever encodes it.
+field_reports = field_reports_grpc.FieldReportServiceStub(channel)
+clock = field_report_pb2.DeviceClock(utc_offset_minutes=-90, boot_id="boot-7")
+clock.wall_time.FromJsonString("1970-01-01T08:00:00.25Z")
+clock.elapsed.FromJsonString("3600.5s")
+item = field_report_pb2.OrdnanceItem(
+    category=field_report_pb2.ORDNANCE_CATEGORY_OTHER_UXO,
+    improvised=True,
+    model="Mörser 82 mm",
+    quantity=3,
+    condition=field_report_pb2.ORDNANCE_CONDITION_DAMAGED,
+    disposal=field_report_pb2.ORDNANCE_DISPOSAL_BURNED,
+    position=site_pb2.Position(latitude=-19.1, longitude=32.80001, accuracy_m=4),
+)
+report = field_report_pb2.FieldReport(
+    report_id=str(uuid.uuid4()),
+    device_id=str(uuid.uuid4()),
+    device_sequence=1,
+    team_id=ids["team"],
+    work_date=date_pb2.Date(year=1998, month=6, day=14),
+    captured=clock,
+    position=site_pb2.Position(latitude=0, longitude=32.8),
+    attachments=[
+        field_report_pb2.Attachment(
+            sha256=hashlib.sha256(b"a photo").digest(), size=7, media_type="image/jpeg", name="Fund 1.jpg"
+        )
+    ],
+    note="am Brunnen, links",
+    spot_task=field_report_pb2.SpotTaskReport(place="the well", items=[item, item]),
+)
+for outcome in ("STORED", "ALREADY_STORED"):
+    answer = field_reports.SubmitReport(
+        field_reports_pb2.SubmitReportRequest(report=report, sent=clock), timeout=10
+    )
+    expect("outcome", field_reports_pb2.ReportOutcome.Name(answer.outcome), f"REPORT_OUTCOME_{outcome}")
+    content = hashlib.sha256(report.SerializeToString(deterministic=True)).digest()
+    expect("content hash", answer.receipt.content_sha256, content)
+    expect("durable through", answer.sync_state.durable_through, 1)
+outbox = [field_reports_pb2.SyncReportsRequest(report=report)]
+answers = list(field_reports.SyncReports(iter(outbox), timeout=10))
+expect("answers of the stream", [answer.WhichOneof("outcome") for answer in answers], ["stored"])
+
 print(json.dumps({"revision": last.revision, "entries": len(entries)}))

@@ -1,0 +1,192 @@
+//! What the rules of the quarantine look at, for a whole group of reports: a constant number of queries.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::{Offset, TimeZone};
+use uuid::Uuid;
+
+use crate::domain::accreditation::{Accreditation, counts_for, valid_days};
+use crate::domain::days::{Days, today_in};
+use crate::domain::field_report::FieldReport;
+use crate::domain::field_report::filing::KnownReport;
+use crate::domain::field_report::quarantine::{Known, KnownTask};
+use crate::domain::ids::{DeviceId, OrganizationId, ProgramId, ReportId, TaskId, TeamId};
+use crate::error::Error;
+use crate::store::Connection;
+use crate::store::accreditation::list_for;
+use crate::store::field_report::facts::{
+    Alike, OrderedTask, list_alike, list_ordered_tasks, list_owners, list_sent,
+};
+use crate::store::field_report::known::list_numbers;
+
+use super::Sent;
+
+/// Seconds of a minute.
+const MINUTE: i32 = 60;
+
+/// What is known of teams, tasks, days and other reports.
+pub(super) struct Facts {
+    operator: OrganizationId,
+    teams: BTreeSet<TeamId>,
+    tasks: BTreeMap<TaskId, OrderedTask>,
+    sent: Vec<(TeamId, TaskId, Days)>,
+    accreditations: Vec<Accreditation>,
+    /// Reports by what makes them alike, those that were received first before the others.
+    alike: BTreeMap<Alike, BTreeSet<(i64, ReportId)>>,
+    numbers: BTreeMap<(DeviceId, i64), ReportId>,
+}
+
+/// What makes a report look like another; none where several a day are usual.
+fn alike_of(report: &KnownReport) -> Option<Alike> {
+    let task = report.task.filter(|_| report.kind.is_daily())?;
+    Some((report.team, task, report.work_date, report.kind))
+}
+
+impl Facts {
+    pub(super) async fn load(
+        conn: &mut Connection,
+        operator: OrganizationId,
+        group: &[Sent],
+    ) -> Result<Self, Error> {
+        let reports = || group.iter().map(|sent| &sent.report);
+        let teams = distinct(reports().map(|report| report.team.uuid()));
+        let tasks = distinct(reports().filter_map(|report| report.task).map(TaskId::uuid));
+        let days =
+            (reports().map(|report| report.work_date).min(), reports().map(|report| report.work_date).max());
+        let mut facts = Self {
+            operator,
+            teams: BTreeSet::new(),
+            tasks: BTreeMap::new(),
+            sent: Vec::new(),
+            accreditations: Vec::new(),
+            alike: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+        };
+        let (Some(first), last) = days else { return Ok(facts) };
+        let worked = Days::new(first, last).map_err(Error::bug)?;
+        let owners = list_owners(&mut *conn, &teams).await?;
+        facts.teams.extend(owners.into_iter().filter(|(_, owner)| *owner == operator).map(|(team, _)| team));
+        if !tasks.is_empty() {
+            facts.load_work(conn, (&teams, &tasks), worked).await?;
+        }
+        let keys: BTreeSet<Alike> = reports()
+            .filter_map(|report| Some((report.team, report.task?, report.work_date, report.kind)))
+            .filter(|key| key.3.is_daily())
+            .collect();
+        if !keys.is_empty() {
+            let keys: Vec<Alike> = keys.into_iter().collect();
+            for (key, revision, id) in list_alike(&mut *conn, operator, &keys).await? {
+                facts.alike.entry(key).or_default().insert((revision, id));
+            }
+        }
+        let numbers: BTreeSet<_> = reports().map(|report| (report.device, report.sequence)).collect();
+        let numbers: Vec<_> = numbers.into_iter().collect();
+        facts.numbers = list_numbers(conn, operator, &numbers).await?.into_iter().collect();
+        Ok(facts)
+    }
+
+    async fn load_work(
+        &mut self,
+        conn: &mut Connection,
+        (teams, tasks): (&[Uuid], &[Uuid]),
+        worked: Days,
+    ) -> Result<(), Error> {
+        let ordered = list_ordered_tasks(&mut *conn, self.operator, tasks, worked).await?;
+        self.tasks = ordered.into_iter().map(|task| (task.id, task)).collect();
+        self.sent = list_sent(&mut *conn, teams, tasks, worked).await?;
+        let subjects: Vec<Uuid> = teams.iter().copied().chain([self.operator.uuid()]).collect();
+        self.accreditations = list_for(conn, &subjects, None).await?;
+        Ok(())
+    }
+
+    /// The program of a report's task, if that was ordered from the operator.
+    pub(super) fn program_of(&self, report: &FieldReport) -> Option<ProgramId> {
+        Some(self.tasks.get(&report.task?)?.program)
+    }
+
+    /// What is known about one report.
+    pub(super) fn known(&self, report: &FieldReport, now: Timestamp, base_missing: bool) -> Known {
+        let task = report.task.and_then(|task| self.tasks.get(&task));
+        let zone = task.map_or_else(|| device_zone(report), zone_of);
+        let (team, day) = (report.team, report.work_date);
+        let assigned = |(sent, to, days): &(TeamId, TaskId, Days)| {
+            *sent == team && Some(*to) == report.task && days.contains(day)
+        };
+        Known {
+            today: today_in(&zone, now),
+            team: self.teams.contains(&team),
+            assigned: self.sent.iter().any(assigned),
+            accredited: task.is_none_or(|task| self.accredited(report, task)),
+            alike: self.alike_to(report),
+            under_this_number: self.numbers.get(&(report.device, report.sequence)).copied(),
+            base_missing,
+            task: task.map(|task| known_task(task, &zone)),
+        }
+    }
+
+    fn accredited(&self, report: &FieldReport, task: &OrderedTask) -> bool {
+        let Some(activity) = report.claims.activity.or(task.activity) else { return true };
+        let holds_on = |subject: Uuid, day: Date| {
+            let held = self.accreditations.iter().filter(|held| {
+                held.subject == subject && held.activity == activity && counts_for(task.authority, held)
+            });
+            let held: Vec<Accreditation> = held.cloned().collect();
+            valid_days(&held).intervals().iter().any(|days| days.contains(day))
+        };
+        [self.operator.uuid(), report.team.uuid()]
+            .into_iter()
+            .all(|subject| holds_on(subject, report.work_date))
+    }
+
+    fn alike_to(&self, report: &FieldReport) -> Option<ReportId> {
+        let key = (report.team, report.task?, report.work_date, report.kind);
+        self.alike.get(&key)?.iter().map(|(_, id)| *id).find(|id| *id != report.id)
+    }
+
+    /// Notes what a version became known as, for the reports after it.
+    pub(super) fn note(&mut self, before: Option<&KnownReport>, after: &KnownReport) {
+        if let Some((key, before)) = before.and_then(|before| Some((alike_of(before)?, before)))
+            && let Some(reports) = self.alike.get_mut(&key)
+        {
+            reports.remove(&(before.first_revision, before.id));
+        }
+        if let Some(key) = alike_of(after) {
+            self.alike.entry(key).or_default().insert((after.first_revision, after.id));
+        }
+    }
+
+    /// Notes what a device sent under a number.
+    pub(super) fn note_number(&mut self, report: &FieldReport) {
+        self.numbers.entry((report.device, report.sequence)).or_insert(report.id);
+    }
+}
+
+fn distinct(ids: impl Iterator<Item = Uuid>) -> Vec<Uuid> {
+    ids.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn zone_of(task: &OrderedTask) -> TimeZone {
+    TimeZone::get(&task.time_zone).unwrap_or(TimeZone::UTC)
+}
+
+/// Where there is no task, the tablet's own time zone says which day it is.
+fn device_zone(report: &FieldReport) -> TimeZone {
+    let seconds = report.captured.utc_offset_minutes.saturating_mul(MINUTE);
+    Offset::from_seconds(seconds).map_or(TimeZone::UTC, TimeZone::fixed)
+}
+
+fn known_task(task: &OrderedTask, zone: &TimeZone) -> KnownTask {
+    let day = |at: Timestamp| today_in(zone, at);
+    let stops = task
+        .stops
+        .iter()
+        .filter_map(|(id, issued, lifted)| Some((*id, Days::new(day(*issued), lifted.map(day)).ok()?)));
+    KnownTask {
+        state: task.state,
+        sites: task.sites.clone(),
+        has_cover: task.has_cover,
+        stops: stops.collect(),
+    }
+}

@@ -1,0 +1,208 @@
+//! Why a report is held. Nothing here loses a report: a reviewer sees every reason at once and decides.
+
+mod capacity;
+
+use jiff::civil::{Date, date};
+use uuid::Uuid;
+
+use crate::domain::days::Days;
+use crate::domain::field_report::{FieldReport, Hold, HoldReason, ReportKind};
+use crate::domain::ids::{ReportId, SafetyStopId, SiteId};
+use crate::domain::site::BoundingBox;
+use crate::domain::task::TaskState;
+
+/// Before this day no report of a device is plausible: most likely its clock was reset.
+pub const WORK_DATE_MIN: Date = date(1990, 1, 1);
+/// How far beyond the box of a site a position may be, in degrees times ten million: about five kilometres.
+const FAR_E7: i64 = 500_000;
+
+/// A site of a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownSite {
+    /// Its id.
+    pub id: SiteId,
+    /// What is left of it.
+    pub area_m2: i64,
+    /// Where it is.
+    pub bounds: Option<BoundingBox>,
+}
+
+/// What is known of a task that was ordered from the operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownTask {
+    /// Where it is on its way.
+    pub state: TaskState,
+    /// Its sites.
+    pub sites: Vec<KnownSite>,
+    /// Whether it was mobilised with medical cover.
+    pub has_cover: bool,
+    /// Safety stops of it, with the days on which they were in force.
+    pub stops: Vec<(SafetyStopId, Days)>,
+}
+
+/// What the server knows when a report arrives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
+pub struct Known {
+    /// The day it is at the site.
+    pub today: Date,
+    /// Whether the team is one of the operator.
+    pub team: bool,
+    /// The task, if it is one of the operator.
+    pub task: Option<KnownTask>,
+    /// Whether an assignment sent the team there on that day.
+    pub assigned: bool,
+    /// Whether operator and team were accredited for the method on that day.
+    pub accredited: bool,
+    /// Another report of the same team, task, day and kind that counts or may count.
+    pub alike: Option<ReportId>,
+    /// What the device sent under this number before, if it was something else.
+    pub under_this_number: Option<ReportId>,
+    /// Whether the base of a new version is not there.
+    pub base_missing: bool,
+}
+
+/// Every reason to hold a report, in the order of the contract; none when it can be reviewed as it is.
+#[must_use]
+pub fn holds(report: &FieldReport, known: &Known) -> Vec<Hold> {
+    let mut found = Vec::new();
+    of_team_and_task(report, known, &mut found);
+    of_work(report, known, &mut found);
+    of_days(report, known, &mut found);
+    of_others(report, known, &mut found);
+    of_areas(report, known, &mut found);
+    found.sort_by_key(|hold| hold.reason);
+    found
+}
+
+fn hold(found: &mut Vec<Hold>, reason: HoldReason, subject: Option<Uuid>, text: String) {
+    found.push(Hold { reason, text, subject });
+}
+
+fn of_team_and_task(report: &FieldReport, known: &Known, found: &mut Vec<Hold>) {
+    if !known.team {
+        let (team, text) = (report.team, "is not one of the operator; choose the team of this tablet anew");
+        hold(found, HoldReason::UnknownTeam, Some(team.uuid()), format!("team {team} {text}"));
+    }
+    let Some(task) = report.task else { return };
+    let Some(known_task) = &known.task else {
+        let text = format!("task {task} was not ordered from this operator; choose the task anew");
+        return hold(found, HoldReason::UnknownTask, Some(task.uuid()), text);
+    };
+    for site in &report.claims.sites {
+        if known_task.sites.iter().all(|of| of.id != *site) {
+            let text = format!("site {site} is not one of the task's; choose the site anew");
+            hold(found, HoldReason::UnknownSite, Some(site.uuid()), text);
+        }
+    }
+}
+
+fn of_work(report: &FieldReport, known: &Known, found: &mut Vec<Hold>) {
+    let (Some(task), true) = (&known.task, report.kind.is_field_work()) else { return };
+    let day = report.work_date;
+    if !known.assigned {
+        let text =
+            format!("no assignment sent the team to this task on {day}; ask the coordinator to assign it");
+        hold(found, HoldReason::NotAssigned, None, text);
+    }
+    if !known.accredited {
+        let text = format!("team or operator were not accredited for this work on {day}");
+        hold(found, HoldReason::AccreditationLapsed, Some(report.team.uuid()), text);
+    }
+    if !task.has_cover {
+        let text = "the task has no medical cover; no work is done without it".to_owned();
+        hold(found, HoldReason::NoMedicalCover, None, text);
+    }
+    let open = matches!(task.state, TaskState::Active | TaskState::Suspended | TaskState::Completed);
+    if !open {
+        let text =
+            format!("the task is {}, not ACTIVE; ask the coordinator whether it was begun", task.state);
+        hold(found, HoldReason::TaskNotAtWork, None, text);
+    }
+    for (stop, days) in &task.stops {
+        if days.contains(day) {
+            let text =
+                format!("safety stop {stop} was in force on {day}; say in the note when the work was done");
+            hold(found, HoldReason::AfterSafetyStop, Some(stop.uuid()), text);
+        }
+    }
+}
+
+fn of_days(report: &FieldReport, known: &Known, found: &mut Vec<Hold>) {
+    let day = report.work_date;
+    if known.today < day {
+        let text =
+            format!("{day} has not come: it is {} at the site; set the date of the tablet", known.today);
+        hold(found, HoldReason::FutureDate, None, text);
+    }
+    if day < WORK_DATE_MIN {
+        let text =
+            format!("{day} is before {WORK_DATE_MIN}; the tablet's clock was reset, correct the day of work");
+        hold(found, HoldReason::ImplausibleDate, None, text);
+    }
+}
+
+fn of_others(report: &FieldReport, known: &Known, found: &mut Vec<Hold>) {
+    if let Some(other) = known.alike {
+        let text = format!(
+            "report {other} is of the same team, task, day and kind; if this one replaces it, a reviewer rejects the other"
+        );
+        hold(found, HoldReason::PossibleDuplicate, Some(other.uuid()), text);
+    }
+    if known.base_missing {
+        let text =
+            format!("version {} has not arrived; send it, then this one is settled", report.base_version);
+        hold(found, HoldReason::BaseMissing, None, text);
+    }
+    if let Some(other) = known.under_this_number {
+        let text = format!(
+            "number {} of this device was report {other}; the app lost its numbering and needs a new device_id",
+            report.sequence
+        );
+        hold(found, HoldReason::SequenceReused, Some(other.uuid()), text);
+    }
+}
+
+fn of_areas(report: &FieldReport, known: &Known, found: &mut Vec<Hold>) {
+    // Only a day's report has the hours of its work; the others sum up days or cancel land that nobody searched.
+    let beyond =
+        Some(&report.claims).filter(|_| report.kind == ReportKind::Progress).and_then(capacity::beyond);
+    if let Some(text) = beyond {
+        hold(found, HoldReason::ImplausibleArea, None, text);
+    }
+    let Some(task) = &known.task else { return };
+    for site in &task.sites {
+        let of_site = report.claims.areas.iter().filter(|area| area.site == site.id);
+        let claimed = of_site.fold(0_i64, |sum, area| sum.saturating_add(area.area_m2));
+        if site.area_m2 < claimed {
+            let text = format!(
+                "{claimed} m2 are more than the {} m2 that site {} has left; measure again or correct the area",
+                site.area_m2, site.id
+            );
+            hold(found, HoldReason::AreaBeyondSite, Some(site.id.uuid()), text);
+        }
+    }
+    if let Some(text) = far_away(report, task) {
+        hold(found, HoldReason::FarFromSite, None, text);
+    }
+}
+
+/// Says so when the device was far from every site of the task.
+fn far_away(report: &FieldReport, task: &KnownTask) -> Option<String> {
+    let position = report.position.filter(|_| report.kind.is_field_work())?;
+    let boxes: Vec<BoundingBox> = task.sites.iter().filter_map(|site| site.bounds).collect();
+    let beyond = |value: i32, least: i32, most: i32| {
+        i64::from(value) < i64::from(least) - FAR_E7 || i64::from(most) + FAR_E7 < i64::from(value)
+    };
+    let outside = |of: &BoundingBox| {
+        beyond(position.latitude_e7, of.south_e7, of.north_e7)
+            || beyond(position.longitude_e7, of.west_e7, of.east_e7)
+    };
+    let far = !boxes.is_empty() && boxes.iter().all(outside);
+    far.then(|| {
+        "the position is more than five kilometres from every site of the task; check the task".to_owned()
+    })
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,59 @@
+//! Submitting one report, and what every report that is sent has in common.
+
+use tonic::Status;
+
+use crate::app::App;
+use crate::app::field_report::{Sent, Submitted};
+use crate::domain::caller::Caller;
+use crate::error::Error;
+use crate::rpc::convert::field_report::{holds, read_clock, read_report, receipt, sync_state};
+use crate::rpc::convert::words::WireWord as _;
+use crate::rpc::pb;
+use crate::rpc::read::Reader;
+use crate::rpc::status::status;
+
+pub(super) async fn submit(
+    app: &App,
+    caller: &Caller,
+    sent: &pb::SubmitReportRequest,
+) -> Result<pb::SubmitReportResponse, Status> {
+    let sent = read_sent(sent.report.as_ref(), sent.sent.as_ref())?;
+    match app.submit_reports(caller, vec![sent]).await.pop() {
+        Some(Ok(submitted)) => Ok(response(&submitted)),
+        Some(Err(error)) => Err(status(&error)),
+        None => Err(Error::bug("a report without its answer").into()),
+    }
+}
+
+/// Reads a report and the clock that was sent along.
+pub(super) fn read_sent(
+    report: Option<&pb::FieldReport>,
+    clock: Option<&pb::DeviceClock>,
+) -> Result<Sent, Error> {
+    let report = read_report(report);
+    let mut reader = Reader::default();
+    let clock = match clock {
+        None => Some(None),
+        Some(sent) => read_clock(&mut reader, "sent", sent).map(Some),
+    };
+    match (report, reader.finish(clock)) {
+        (Ok(report), Ok(clock)) => Ok(Sent { report, clock }),
+        // The caller hears of everything at once.
+        (Err(Error::Invalid(mut all)), Err(Error::Invalid(more))) => {
+            for violation in more.list() {
+                all.add(violation.field.clone(), violation.rule.clone());
+            }
+            Err(Error::Invalid(all))
+        }
+        (Err(error), _) | (_, Err(error)) => Err(error),
+    }
+}
+
+pub(super) fn response(of: &Submitted) -> pb::SubmitReportResponse {
+    pb::SubmitReportResponse {
+        outcome: of.outcome.wire(),
+        holds: holds(&of.holds),
+        receipt: Some(receipt(&of.receipt)),
+        sync_state: Some(sync_state(&of.sync_state)),
+    }
+}
