@@ -9,6 +9,7 @@ mod difference;
 pub mod field_report;
 pub mod funding;
 pub mod funding_reads;
+mod groups;
 pub mod health;
 pub mod journal;
 pub mod organization;

@@ -8,6 +8,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::app::App;
 use crate::rpc::convert::field_report::REPORT_BYTES_MAX;
+use crate::rpc::groups::GroupedAnswers;
 use crate::rpc::pb::field_report_service_server::FieldReportService;
 use crate::rpc::{caller, pb};
 
@@ -30,7 +31,7 @@ impl FieldReportService for FieldReportRpc {
         Ok(Response::new(submit::submit(&self.app, &caller(&request)?, &request.into_inner()).await?))
     }
 
-    type SyncReportsStream = sync_stream::Answers;
+    type SyncReportsStream = GroupedAnswers<pb::SyncReportsResponse>;
 
     async fn sync_reports(
         &self,

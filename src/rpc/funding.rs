@@ -17,11 +17,12 @@ use crate::rpc::convert::entry::{Context, read_entry};
 use crate::rpc::convert::entry_out::posted_entry;
 use crate::rpc::convert::report::verification;
 use crate::rpc::funding_reads as reads;
+use crate::rpc::groups::GroupedAnswers;
 use crate::rpc::journal::currency_of;
 use crate::rpc::pb::funding_service_server::FundingService;
 use crate::rpc::read::Reader;
 use crate::rpc::status::in_band;
-use crate::rpc::{caller, convert, pb, posting_stream};
+use crate::rpc::{caller, convert, pb};
 
 /// Answers the calls of `FundingService`.
 #[derive(Clone)]
@@ -128,7 +129,7 @@ impl FundingService for FundingRpc {
         Ok(Response::new(posted_entry(&posted)))
     }
 
-    type PostEntriesStream = posting_stream::Answers;
+    type PostEntriesStream = GroupedAnswers<pb::PostEntriesResponse>;
 
     async fn post_entries(
         &self,

@@ -1,19 +1,12 @@
 //! `PostEntries`: submits what has arrived, and answers in order while the next entries are submitted.
 //!
-//! Flow control bounds memory both ways. A stream is read only while its entries that are not answered fit
-//! its byte budget and the writer's queue has room; and a client that does not take its answers soon holds
-//! the whole budget.
+//! `groups.rs` bounds memory by flow control. Besides, a stream is read only while the writer's queue has room.
 
-use std::collections::VecDeque;
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use prost::Message as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio_stream::{Stream, StreamExt as _};
-use tonic::{Status, Streaming};
+use tonic::Streaming;
 use tracing::Instrument as _;
 
 use crate::app::command::PUSH_DOWN_BYTES;
@@ -21,12 +14,13 @@ use crate::app::funding::Submitted;
 use crate::app::seats::Seat;
 use crate::app::writer::Written;
 use crate::domain::caller::Caller;
-use crate::error::{Away, Error};
+use crate::error::Error;
 use crate::rpc::funding::FundingRpc;
+use crate::rpc::groups::{Answered, End, Group, GroupedAnswers, read_group};
 use crate::rpc::pb;
 use crate::rpc::pb::entry::Action;
 use crate::rpc::pb::post_entries_response::Outcome;
-use crate::rpc::status::{in_band, not_taken_in};
+use crate::rpc::status::in_band;
 use crate::rpc::stored::EntryPosted;
 use crate::seeded::{Bug, seeded};
 
@@ -41,21 +35,6 @@ const GROUPS_WAITING_MAX: usize = 16;
 /// Groups of answers that a slow client has not taken.
 const ANSWERS_WAITING_MAX: usize = 2;
 
-/// Entries that were read together, with their share of the byte budget.
-#[derive(Default)]
-struct Group {
-    entries: Vec<Option<pb::Entry>>,
-    bytes: u32,
-    /// How the stream ends after them, if it does.
-    last: Option<End>,
-}
-
-/// How a stream ends.
-enum End {
-    HalfClosed,
-    Failed(Status),
-}
-
 /// A group that was submitted.
 struct InFlight {
     ids: Vec<String>,
@@ -65,9 +44,6 @@ struct InFlight {
 
 /// What the answering task takes: groups in order, and how the stream ends.
 type Next = Result<InFlight, End>;
-/// Answers of one group, with its share of the byte budget, or how the stream ends.
-type Answered = Result<(Vec<pb::PostEntriesResponse>, OwnedSemaphorePermit), End>;
-
 impl FundingRpc {
     /// Answers until the client half-closes, or the server drains. Entries that were read are booked even
     /// when the client is gone: it may have sent them and lost the link.
@@ -75,7 +51,7 @@ impl FundingRpc {
         &self,
         caller: Caller,
         sent: Streaming<pb::PostEntriesRequest>,
-    ) -> Result<Answers, Error> {
+    ) -> Result<GroupedAnswers<pb::PostEntriesResponse>, Error> {
         let place = self.app.take_seat(&caller)?;
         let (submitting, submitted) = mpsc::channel(GROUPS_WAITING_MAX);
         let (answering, groups) = mpsc::channel(ANSWERS_WAITING_MAX);
@@ -83,7 +59,7 @@ impl FundingRpc {
         let caller = Arc::new(caller);
         tokio::spawn(async move { rpc.submit_all(&caller, sent, submitting).await }.in_current_span());
         tokio::spawn(answer_all(submitted, answering, place).in_current_span());
-        Ok(Answers { groups, current: VecDeque::new(), share: None, ended: false })
+        Ok(GroupedAnswers::of(groups))
     }
 
     async fn submit_all(
@@ -95,15 +71,15 @@ impl FundingRpc {
         let budget = Arc::new(Semaphore::new(BYTES_WAITING_MAX as usize));
         let drain = self.app.feed().drain().clone();
         loop {
-            let read = drain.run_until_cancelled(read_group(&mut sent)).await;
-            let drained = || Group { last: Some(draining()), ..Group::default() };
-            let group = read.unwrap_or_else(drained);
+            let full = (GROUP_ENTRIES_MAX, BYTES_WAITING_MAX / 4);
+            let read = drain.run_until_cancelled(read_group(&mut sent, full, share_of)).await;
+            let group = read.unwrap_or_else(Group::drained);
             let drops = group.last.is_some() && seeded(Bug::HalfCloseDropsWaiting);
-            if !group.entries.is_empty() && !drops {
+            if !group.requests.is_empty() && !drops {
                 // The budget is never closed.
                 let share = Arc::clone(&budget).acquire_many_owned(group.bytes.min(BYTES_WAITING_MAX)).await;
                 let Ok(share) = share else { return };
-                let in_flight = self.submit(caller, group.entries, share).await;
+                let in_flight = self.submit(caller, group.requests, share).await;
                 // Nobody takes it when the client is gone; it is booked all the same.
                 let _gone = submitting.send(Ok(in_flight)).await;
             }
@@ -117,45 +93,15 @@ impl FundingRpc {
     async fn submit(
         &self,
         caller: &Arc<Caller>,
-        sent: Vec<Option<pb::Entry>>,
+        sent: Vec<pb::PostEntriesRequest>,
         share: OwnedSemaphorePermit,
     ) -> InFlight {
         let (mut ids, mut entries) = (Vec::with_capacity(sent.len()), Vec::with_capacity(sent.len()));
-        for entry in sent {
+        for pb::PostEntriesRequest { entry } in sent {
             entries.push(self.read_entry(caller, entry.as_ref()).await);
             ids.push(entry.map(|entry| entry.entry_id).unwrap_or_default());
         }
         InFlight { ids, submitted: self.app.submit_entries(caller, entries).await, share }
-    }
-}
-
-fn draining() -> End {
-    End::Failed(Error::Unavailable(Away::Draining).into())
-}
-
-/// Waits for an entry, and takes what else has arrived by then. A message that cannot be decoded ends the
-/// stream.
-async fn read_group(sent: &mut Streaming<pb::PostEntriesRequest>) -> Group {
-    let mut group = Group::default();
-    let mut next = sent.next().await;
-    loop {
-        match next {
-            Some(Ok(request)) => {
-                group.bytes = group.bytes.saturating_add(share_of(&request));
-                group.entries.push(request.entry);
-            }
-            Some(Err(status)) => group.last = Some(End::Failed(not_taken_in(&status).unwrap_or(status))),
-            None => group.last = Some(End::HalfClosed),
-        }
-        let full = GROUP_ENTRIES_MAX <= group.entries.len() || BYTES_WAITING_MAX / 4 <= group.bytes;
-        if full || group.last.is_some() {
-            return group;
-        }
-        let arrived = poll_fn(|context| Poll::Ready(Pin::new(&mut *sent).poll_next(context))).await;
-        match arrived {
-            Poll::Ready(arrived) => next = arrived,
-            Poll::Pending => return group,
-        }
     }
 }
 
@@ -169,7 +115,11 @@ fn share_of(request: &pb::PostEntriesRequest) -> u32 {
 }
 
 /// Answers groups in the order in which they were submitted.
-async fn answer_all(mut submitted: mpsc::Receiver<Next>, answering: mpsc::Sender<Answered>, _seat: Seat) {
+async fn answer_all(
+    mut submitted: mpsc::Receiver<Next>,
+    answering: mpsc::Sender<Answered<pb::PostEntriesResponse>>,
+    _seat: Seat,
+) {
     while let Some(next) = submitted.recv().await {
         let answered = match next {
             Ok(group) => Ok((answer(group.ids, group.submitted).await, group.share)),
@@ -194,48 +144,4 @@ async fn answer(ids: Vec<String>, submitted: Submitted) -> Vec<pb::PostEntriesRe
         answers.reverse();
     }
     answers
-}
-
-/// The answers of one stream, in the order of its entries.
-pub struct Answers {
-    groups: mpsc::Receiver<Answered>,
-    current: VecDeque<pb::PostEntriesResponse>,
-    /// The share of the byte budget that the current answers hold.
-    share: Option<OwnedSemaphorePermit>,
-    /// Whether the end was told.
-    ended: bool,
-}
-
-impl Stream for Answers {
-    type Item = Result<pb::PostEntriesResponse, Status>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        loop {
-            if let Some(answer) = self.current.pop_front() {
-                return Poll::Ready(Some(Ok(answer)));
-            }
-            self.share = None;
-            match self.groups.poll_recv(context) {
-                Poll::Ready(Some(Ok((answers, share)))) => {
-                    self.current = answers.into();
-                    self.share = Some(share);
-                }
-                Poll::Ready(Some(Err(End::HalfClosed))) => {
-                    self.ended = true;
-                    return Poll::Ready(None);
-                }
-                Poll::Ready(Some(Err(End::Failed(status)))) => {
-                    self.ended = true;
-                    return Poll::Ready(Some(Err(status)));
-                }
-                Poll::Ready(None) if self.ended => return Poll::Ready(None),
-                // A task of the stream panicked: an end in good order would hide the answers that are missing.
-                Poll::Ready(None) => {
-                    self.ended = true;
-                    return Poll::Ready(Some(Err(Error::Panicked.into())));
-                }
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-    }
 }
