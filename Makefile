@@ -41,6 +41,8 @@ SETUP := PYTHON="$(PYTHON)" deploy/prerequisites.sh
 CLIENT := $(TOOLS)/python/.installed-$(GRPCIO)-$(PROTOBUF)-$(GOOGLEAPIS)
 CHECKS := $(TOOLS)/checks/.installed-$(HADOLINT)-$(KUBERNETES_SCHEMA)-$(SHELLCHECK)
 BUFBIN := $(TOOLS)/buf/.installed-$(BUF)
+# Built where an app builder would build it, by the commands that the example names.
+TYPESCRIPT := examples/typescript/built/.stamp
 
 SCRIPTS   := .ci/run deploy/prerequisites.sh
 MANIFESTS := $(filter-out %/kustomization.yaml,$(wildcard deploy/kubernetes/*.yaml))
@@ -49,7 +51,7 @@ MANIFESTS := $(filter-out %/kustomization.yaml,$(wildcard deploy/kubernetes/*.ya
 # Cargo uses all cores by itself, and mixed output helps nobody.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup run test bench bench-operations torture check fmt lint doc proto deploy-check deny clean-data
+.PHONY: help setup run test bench bench-operations bench-reports bench-attachments torture check fmt lint doc proto deploy-check deny clean-data
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,7 +62,7 @@ setup:
 run: setup ## Start the demo; more arguments with ARGS="..."
 	$(CARGO) run --release --locked -- demo $(ARGS)
 
-test: setup $(CLIENT) ## Run all tests; more arguments with ARGS="..."
+test: setup $(CLIENT) $(TYPESCRIPT) ## Run all tests; more arguments with ARGS="..."
 	SAFELANE_TEST_PYTHON="$(CURDIR)/$(TOOLS)/python/bin/python" $(CARGO) test --locked $(ARGS)
 
 bench: setup ## Measure posting against pgbench, about 25 minutes; ARGS=--quick takes one
@@ -69,9 +71,15 @@ bench: setup ## Measure posting against pgbench, about 25 minutes; ARGS=--quick 
 bench-operations: setup ## Measure checks, assignments and lists with a lot behind them; ARGS=--quick is small
 	$(CARGO) bench --locked --bench operations -- $(ARGS)
 
+bench-reports: setup ## Measure field reports with a million behind them; ARGS=--quick is small
+	$(CARGO) bench --locked --bench field_reports -- $(ARGS)
+
+bench-attachments: setup ## Measure uploads against plain copies, a few minutes; ARGS=--quick is small
+	$(CARGO) bench --locked --bench attachments -- $(ARGS)
+
 torture: setup ## Crash and race tests for long: SAFELANE_TORTURE_SECONDS=60 each, SAFELANE_TORTURE_SEED=N
 	SAFELANE_TORTURE_SECONDS=$(SAFELANE_TORTURE_SECONDS) SAFELANE_TORTURE_SEED=$(SAFELANE_TORTURE_SEED) \
-		$(CARGO) test --locked --test it -- evidence assignments::races --nocapture --test-threads 1 $(ARGS)
+		$(CARGO) test --locked --test it -- evidence assignments::races field_reports::torture --nocapture --test-threads 1 $(ARGS)
 
 check: fmt lint doc proto deploy-check test ## Run everything that CI checks
 
@@ -121,6 +129,12 @@ $(CLIENT):
 	$(TOOLS)/python/bin/pip install --quiet --disable-pip-version-check grpcio==$(GRPCIO) \
 		grpcio-tools==$(GRPCIO) grpcio-status==$(GRPCIO) protobuf==$(PROTOBUF) \
 		googleapis-common-protos==$(GOOGLEAPIS)
+	@touch $@
+
+$(TYPESCRIPT): $(wildcard examples/typescript/*.ts examples/typescript/*.json proto/safelane/v1/*.proto)
+	@$(SETUP) node
+	cd examples/typescript && npm ci --no-audit --no-fund --loglevel=error && npm run --silent types && \
+		npm run --silent build
 	@touch $@
 
 $(CHECKS):

@@ -33,6 +33,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         // Stored bytes are sent as they are; see src/rpc/stored.rs.
         .extern_path(".safelane.v1.EntryPosted", "crate::rpc::stored::EntryPosted")
         .extern_path(".google.rpc.Status", "::tonic_types::Status")
+        // Tasks are passed about by value.
+        .boxed(".safelane.v1.Task.approved")
         .compile_fds(set)?;
     Ok(())
 }

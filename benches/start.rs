@@ -67,7 +67,7 @@ async fn external(folder: &Path) -> Result<Vec<Duration>, Failure> {
     let mut times = Vec::new();
     for _ in 0..REPEATS {
         let mut command = Command::new(BINARY);
-        command.arg("serve").env("DATABASE_URL", &url);
+        command.arg("serve").arg("--attachments").arg(folder.join("attachments")).env("DATABASE_URL", &url);
         times.push(start_and_stop_command(command).await?.0);
     }
     embedded.stop().await;

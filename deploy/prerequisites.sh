@@ -125,7 +125,7 @@ for name in "$@"; do
         ;;
     node)
         need node 'apt_install nodejs npm' \
-            'No Node.js with npm was found. It brings buf, which checks proto/. Install it:' \
+            'No Node.js with npm was found. It brings buf, which checks proto/, and runs an example. Install it:' \
             '  Debian, Ubuntu:  apt-get update && apt-get install nodejs npm' \
             '  Fedora:          dnf install nodejs npm' \
             '  Alpine:          apk add nodejs npm' \

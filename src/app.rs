@@ -7,6 +7,7 @@
 pub mod accreditation;
 pub mod asset;
 pub mod assignment;
+pub mod attachment;
 mod batch;
 pub mod change;
 pub mod codec;
@@ -20,10 +21,14 @@ pub mod licence;
 pub mod member;
 pub mod organization;
 pub mod page;
+pub mod personal;
+pub mod personal_key;
 pub mod program_facts;
 pub mod readiness;
 pub mod refresher;
 pub mod report;
+pub mod report_feed;
+pub mod restatement;
 mod rights;
 pub mod safety_stop;
 pub mod seats;
@@ -41,9 +46,11 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
+use crate::app::attachment::Attachments;
 use crate::app::codec::EventCodec;
 use crate::app::feed::Feed;
 use crate::app::field_report::turns::Turns;
+use crate::app::personal_key::PersonalKeys;
 use crate::app::program_facts::ProgramFacts;
 use crate::app::seats::{Seat, Seats};
 use crate::app::token::Sealer;
@@ -67,6 +74,9 @@ pub struct App {
     pub(crate) seats: Seats,
     pub(crate) turns: Turns,
     pub(crate) policy: Policy,
+    /// Keys of personal data; without them it is not taken.
+    pub(crate) personal_keys: Option<PersonalKeys>,
+    pub(crate) attachments: Attachments,
     /// Held by the verification that compares the rows.
     pub(crate) verifying: Arc<Semaphore>,
 }
@@ -76,7 +86,12 @@ impl App {
     ///
     /// # Errors
     /// Fails when the database cannot be read.
-    pub async fn connect(store: Store, clock: Arc<dyn Clock>, codec: EventCodec) -> Result<Self, StartError> {
+    pub async fn connect(
+        store: Store,
+        attachments: Attachments,
+        clock: Arc<dyn Clock>,
+        codec: EventCodec,
+    ) -> Result<Self, StartError> {
         let told = |error| StartError::Refused(format!("cannot read the database: {error}"));
         let row = crate::store::feed::get_feed(&store).await.map_err(told)?;
         let feed = Feed::new(store.clone());
@@ -87,6 +102,8 @@ impl App {
             seats: Seats::default(),
             turns: Turns::default(),
             policy: Policy::default(),
+            personal_keys: None,
+            attachments,
             verifying: Arc::new(Semaphore::new(1)),
             store,
             clock,
@@ -100,6 +117,12 @@ impl App {
     #[must_use]
     pub fn with_policy(self, policy: Policy) -> Self {
         Self { policy, ..self }
+    }
+
+    /// The same with keys of personal data.
+    #[must_use]
+    pub fn with_personal_keys(self, personal_keys: Option<PersonalKeys>) -> Self {
+        Self { personal_keys, ..self }
     }
 
     /// The limits of the check of an assignment.
@@ -120,6 +143,12 @@ impl App {
         &self.writer
     }
 
+    /// The files, whose store the server looks after.
+    #[must_use]
+    pub const fn attachments(&self) -> &Attachments {
+        &self.attachments
+    }
+
     /// Takes one of the caller's seats for a stream, unless the server drains.
     ///
     /// # Errors
@@ -127,6 +156,17 @@ impl App {
     pub fn take_seat(&self, caller: &Caller) -> Result<Seat, Error> {
         self.feed.expect_open()?;
         self.seats.take(caller)
+    }
+
+    /// Runs work in a task of its own, which goes on when its caller is gone; the server waits for it at its end.
+    ///
+    /// # Errors
+    /// What the work answers; a fault when it panics.
+    pub async fn detach<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.store.detach(work).await
     }
 
     /// The present, for checks of what a caller sends.

@@ -4,7 +4,9 @@ pub mod audit;
 mod client;
 mod database;
 mod demo;
+pub mod field;
 mod migrate;
+mod personal_key;
 mod report;
 mod serve;
 pub mod signing_key;
@@ -47,6 +49,8 @@ enum Command {
     Demo(demo::Args),
     /// Read or follow a budget report of a running service
     Report(report::Args),
+    /// Keep a team's reports and photos on its device, and bring them to a service
+    Field(field::Args),
     /// Check every rule of the ledger that spans rows, and list what breaks it
     Audit(audit::Args),
     /// Make keys and tokens for development
@@ -77,6 +81,7 @@ fn dispatch(command: Command) -> Result<ExitCode, StartError> {
         Command::Migrate(args) => with_runtime(&args.settings()?, migrate::run(args)),
         Command::Demo(args) => with_runtime(&args.settings()?, demo::run(args)),
         Command::Audit(args) => with_runtime(&args.settings()?, audit::run(args)),
+        Command::Field(args) => with_runtime(&quiet(), field::run(args)),
         Command::Report(args) => with_runtime(&quiet(), report::run(args)),
     }
 }

@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 
 use crate::domain::policy::Policy;
 use crate::error::StartError;
+use crate::files::place::Place;
 use crate::server::limits::Limits;
 use crate::server::{JwksSettings, ServerSettings};
 use crate::telemetry::{self, LogFormat};
@@ -86,6 +87,15 @@ pub struct ServeArgs {
     /// The longest way from a site to the hospital, in minutes: 1 to 1440.
     #[arg(long, env = "SAFELANE_EVACUATION_MINUTES_MAX", default_value = "120")]
     pub evacuation_minutes_max: String,
+    /// Keys that encrypt the details of victims: one a line, 32 bytes in hexadecimal or base64. The first encrypts, all
+    /// decrypt. Default: a file in the data directory; with an external database none, and details are refused.
+    #[arg(long, env = "SAFELANE_PERSONAL_KEY_FILE")]
+    pub personal_key_file: Option<PathBuf>,
+    /// Where files that reports declare are kept: a folder, or `s3://bucket/prefix` with credentials, region and
+    /// endpoint from the usual `AWS_` variables. Several replicas need the same bucket, or a folder that they share.
+    /// Default: `attachments` in the data directory.
+    #[arg(long, env = "SAFELANE_ATTACHMENTS")]
+    pub attachments: Option<String>,
 }
 
 /// A setting that is never shown.
@@ -169,11 +179,11 @@ fn instance() -> String {
 }
 
 impl ServeArgs {
-    /// Settings of the server.
+    /// Settings of the server. What it keeps by itself is in the data directory.
     ///
     /// # Errors
     /// Says which setting is wrong and what is allowed.
-    pub fn server(&self) -> Result<ServerSettings, StartError> {
+    pub fn server(&self, data_dir: &Path) -> Result<ServerSettings, StartError> {
         let setting = "--listen (SAFELANE_LISTEN)";
         let listen: SocketAddr = self.listen.parse().map_err(|_| {
             wrong(setting, &self.listen, "give an address and a port, such as 127.0.0.1:50051")
@@ -200,6 +210,12 @@ impl ServeArgs {
             drain_deadline: span("--drain-deadline (SAFELANE_DRAIN_DEADLINE)", &self.drain_deadline, 1, 300)?,
             limits: Limits::default(),
             policy: self.policy()?,
+            // They depend on the database; the command reads them.
+            personal_keys: None,
+            attachments: match self.attachments.as_deref().filter(|place| !place.is_empty()) {
+                Some(place) => Place::parse(place, data_dir)?,
+                None => Place::Folder(data_dir.join("attachments")),
+            },
         })
     }
 

@@ -70,6 +70,8 @@ pub enum Away {
     Draining,
     /// A bounded queue is full.
     Overloaded,
+    /// The store of attachments fails, or is full.
+    Files,
 }
 
 /// What a caller is told of it, with the way out.
@@ -81,6 +83,7 @@ const fn away(away: Away) -> &'static str {
         }
         Away::Draining => "this server is shutting down; connect again and send the same request",
         Away::Overloaded => "too many calls are waiting; send the same request again after the delay",
+        Away::Files => "the store of attachments cannot be used now; send the rest again after the delay",
     }
 }
 

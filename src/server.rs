@@ -9,6 +9,7 @@ pub mod auth;
 mod connection;
 pub mod deadline;
 mod grpc_timeout;
+mod housekeeping;
 pub mod jwks;
 pub mod limits;
 pub mod malformed;
@@ -32,10 +33,13 @@ use tonic::service::Routes;
 use tower::{Layer as _, ServiceBuilder};
 
 use crate::app::App;
+use crate::app::attachment::Attachments;
+use crate::app::personal_key::PersonalKeys;
 use crate::app::readiness::{Readiness, watch_database};
 use crate::clock::Clock;
 use crate::domain::policy::Policy;
 use crate::error::StartError;
+use crate::files::place::Place;
 use crate::rpc::access::AccessRules;
 use crate::rpc::budget_report::BudgetReportRpc;
 use crate::rpc::field_report::{FieldReportRpc, REPORT_MESSAGE_BYTES_MAX};
@@ -56,6 +60,7 @@ use crate::rpc::{DESCRIPTOR, MESSAGE_BYTES_MAX, journal};
 use crate::server::accept::{Drained, Shutdown, serve};
 use crate::server::auth::AuthLayer;
 use crate::server::deadline::{DeadlineLayer, streaming_methods};
+use crate::server::housekeeping::keep_house;
 use crate::server::limits::Limits;
 use crate::server::malformed::MalformedLayer;
 use crate::server::observe::{MethodKind, Observe};
@@ -96,6 +101,10 @@ pub struct ServerSettings {
     pub limits: Limits,
     /// Limits of the check of an assignment.
     pub policy: Policy,
+    /// Keys of personal data; none refuses it.
+    pub personal_keys: Option<PersonalKeys>,
+    /// Where files that reports declare are kept.
+    pub attachments: Place,
 }
 
 /// A server that has its port and does not serve yet.
@@ -129,7 +138,10 @@ impl Server {
                 Arc::clone(&clock),
             )?)),
         };
-        let app = App::connect(store.clone(), clock, journal::CODEC).await?.with_policy(settings.policy);
+        let (objects, staging) = settings.attachments.open()?;
+        let files = Attachments::new(objects, staging);
+        let app = App::connect(store.clone(), files, clock, journal::CODEC).await?;
+        let app = app.with_policy(settings.policy).with_personal_keys(settings.personal_keys.clone());
         let told = |error: std::io::Error| StartError::Setting {
             setting: "--listen (SAFELANE_LISTEN)",
             value: settings.listen.to_string(),
@@ -165,6 +177,7 @@ impl Server {
             readiness.clone(),
         ));
         let poll = tokio::spawn(self.app.feed().clone().poll());
+        let housekeeping = tokio::spawn(keep_house(self.app.clone()));
         let service = routes(&self, ready)?;
         let shutdown = Shutdown { stop: CancellationToken::new(), cut: cut.clone() };
         let mut serving = tokio::spawn(serve(self.listener, service, self.settings.limits, shutdown.clone()));
@@ -186,6 +199,7 @@ impl Server {
         let drained = drain(serving, &shutdown.cut, self.settings.drain_deadline).await;
         probe.abort();
         poll.abort();
+        housekeeping.abort();
         let close = async {
             self.app.writer().finish().await;
             self.store.close().await;

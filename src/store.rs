@@ -6,6 +6,7 @@
 pub mod accreditation;
 pub mod asset;
 pub mod assignment;
+pub mod attachment;
 pub mod audit;
 pub mod change;
 pub mod embedded;
@@ -20,8 +21,10 @@ pub mod member;
 pub mod migrate;
 pub mod organization;
 pub mod person;
+pub mod personal;
 pub mod refresher;
 pub mod report;
+pub mod restatement;
 pub mod rows;
 pub mod safety_stop;
 pub mod site;

@@ -23,6 +23,7 @@ impl Service {
         let mut child = Command::new(BINARY)
             .args(["serve", "--listen", "127.0.0.1:0"])
             .env("DATABASE_URL", cluster.url(database)?)
+            .env("SAFELANE_ATTACHMENTS", cluster.folder().join("attachments"))
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()?;

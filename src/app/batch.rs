@@ -33,7 +33,7 @@ use crate::domain::kind::Kind;
 use crate::domain::ledger::{Effect, Ledger};
 use crate::error::Error;
 use crate::store::Connection;
-use crate::store::journal::{insert_head, lock_heads};
+use crate::store::journal::{Head, insert_head, lock_heads};
 
 use before::Before;
 use scope::Batch;
@@ -108,6 +108,27 @@ pub(crate) async fn write_locked(
         batch.keep(sets);
     }
     Ok(Done { outcomes, reached, replays: before.found() })
+}
+
+/// Books one entry under the head of its scope, which the caller has locked. Its id must be new: that of an entry that
+/// somebody booked by hand is no retry. Answers where the head is after it.
+pub(crate) async fn book_one(
+    conn: &mut Connection,
+    terms: Terms,
+    head: Head,
+    submission: Submission,
+) -> Result<Head, Error> {
+    let mut before = Before::default();
+    before.look_up(&mut *conn, std::iter::once(&submission)).await?;
+    let command = &submission.command;
+    if before.find(command).is_some() {
+        let (kind, id) = (command.kind(), command.request().to_string());
+        return Err(Error::AlreadyExists { kind, id, differs: "entry_id".to_owned() });
+    }
+    let mut batch = Batch::begin(&mut *conn, terms, head, None, &before, &[&submission]).await?;
+    batch.enter(&submission)?;
+    batch.write(conn).await?;
+    Ok(batch.head())
 }
 
 /// A command whose scope has no head is of nothing that exists.

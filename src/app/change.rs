@@ -12,13 +12,21 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::app::batch::{Terms, book_one};
 use crate::app::codec::EventCodec;
+use crate::app::command::Command;
+use crate::app::writer::Submission;
 use crate::domain::accreditation::{Accreditation, Refresher, TaskLicence};
 use crate::domain::assignment::Assignment;
 use crate::domain::caller::Caller;
+use crate::domain::entry::Entry;
+use crate::domain::field_report::credit::Credit;
+use crate::domain::field_report::review::Review;
 use crate::domain::ids::ScopeId;
 use crate::domain::kind::Kind;
 use crate::domain::ledger::recorded_at;
+use crate::domain::personal::ErasedVictim;
+use crate::domain::restatement::ReportingPeriod;
 use crate::domain::safety_stop::SafetyStop;
 use crate::domain::site::{Site, Survey};
 use crate::domain::task::Task;
@@ -66,6 +74,14 @@ pub enum Record {
     Task(Box<Task>),
     /// A safety stop. It comes before whatever it halts.
     SafetyStop(Box<SafetyStop>),
+    /// What was decided about a report.
+    Review(Box<Review>),
+    /// What an approved report counts for.
+    Credit(Box<Credit>),
+    /// A reporting period that was frozen.
+    ReportingPeriod(Box<ReportingPeriod>),
+    /// What remains of a victim whose details were erased.
+    ErasedVictim(ErasedVictim),
 }
 
 impl Record {
@@ -84,6 +100,9 @@ impl Record {
             Self::Assignment(_) => Kind::Assignment,
             Self::Task(_) => Kind::Task,
             Self::SafetyStop(_) => Kind::SafetyStop,
+            Self::Review(_) | Self::Credit(_) => Kind::Report,
+            Self::ReportingPeriod(_) => Kind::ReportingPeriod,
+            Self::ErasedVictim(_) => Kind::Victim,
         }
     }
 
@@ -102,6 +121,10 @@ impl Record {
             Self::Assignment(of) => of.id.uuid(),
             Self::Task(of) => of.id.uuid(),
             Self::SafetyStop(of) => of.id.uuid(),
+            Self::Review(of) => of.report.uuid(),
+            Self::Credit(of) => of.report.uuid(),
+            Self::ReportingPeriod(of) => of.id.uuid(),
+            Self::ErasedVictim(of) => of.victim.uuid(),
         }
     }
 }
@@ -148,6 +171,7 @@ pub struct Ground<'c> {
     pub caller: &'c Caller,
     /// The moment of the change, not before anything that the scopes recorded earlier.
     pub now: Timestamp,
+    codec: EventCodec,
     scopes: Vec<(Head, Vec<Record>)>,
 }
 
@@ -170,6 +194,22 @@ impl Ground<'_> {
         let found = self.scopes.iter_mut().find(|(head, _)| head.scope == scope);
         let (_, records) = found.ok_or_else(|| not_named(scope))?;
         records.push(record);
+        Ok(())
+    }
+
+    /// Books an entry in the journal of its program, in the same transaction and before whatever is recorded there: the
+    /// revision of the scope is one more after it. The id must be new.
+    ///
+    /// # Errors
+    /// What the rules of the ledger refuse.
+    pub async fn book(&mut self, entry: Entry) -> Result<(), Error> {
+        let scope = entry.program.scope();
+        let found = self.scopes.iter_mut().find(|(head, _)| head.scope == scope);
+        let (head, _) = found.ok_or_else(|| not_named(scope))?;
+        let terms = Terms { codec: self.codec, now: self.now, look_first: true };
+        let by = Arc::new(self.caller.clone());
+        *head =
+            book_one(self.conn, terms, *head, Submission { command: Command::PostEntry(entry), by }).await?;
         Ok(())
     }
 }
@@ -229,7 +269,7 @@ async fn change_once(
     }
     let now = heads.iter().fold(now, |now, head| recorded_at(now, head.recorded_at));
     let scopes = heads.into_iter().map(|head| (head, Vec::new())).collect();
-    let mut ground = Ground { conn, caller, now, scopes };
+    let mut ground = Ground { conn, caller, now, codec, scopes };
     changing.apply(&mut ground).await?;
     let Ground { conn, scopes, .. } = ground;
     let (mut answer, mut reached) = (None, Vec::new());

@@ -3,8 +3,11 @@
 
 use crate::app::change::{Change, Request};
 use crate::app::command::{Command, Event};
-use crate::domain::field_report::StoredReport;
+use crate::app::safety_stop::Halt;
+use crate::domain::field_report::{FieldReport, StoredReport};
+use crate::domain::ids::{ReportId, VictimId};
 use crate::error::Error;
+use crate::store::attachment::NewAttachment;
 use crate::store::journal::EventKind;
 
 /// The functions that know the wire.
@@ -26,6 +29,15 @@ pub struct EventCodec {
     pub request_differs: fn(EventKind, &[u8], &Request) -> Option<String>,
     /// Encodes the event of a report that was received.
     pub encode_report: fn(&StoredReport) -> Vec<u8>,
+    /// Encodes the request for a safety stop, as a caller sends it.
+    pub encode_halt: fn(&Halt) -> Vec<u8>,
+    /// Reads the content of a stored report.
+    pub read_report: fn(&[u8]) -> Result<FieldReport, Error>,
+    /// Encodes the event of a file that became whole: which file, whose reports waited for it, and which of them it
+    /// holds.
+    pub encode_attachment: fn(&NewAttachment, &[ReportId], &[ReportId]) -> Vec<u8>,
     /// Path of the first field in which two reports differ.
     pub report_differs: fn(&[u8], &[u8]) -> Option<String>,
+    /// The victims whom the content of a report names.
+    pub victims_of_report: fn(&[u8]) -> Result<Vec<VictimId>, Error>,
 }

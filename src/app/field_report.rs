@@ -3,18 +3,25 @@
 //!
 //! A report is refused only where it contradicts what is stored. What breaks a rule of the work is stored and held.
 
+mod approval;
 mod facts;
+mod halting;
 mod intake;
+mod land;
 mod reads;
+pub mod review;
+mod reviewers;
 pub mod turns;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::app::App;
+use crate::app::rights::may_act_for;
 use crate::domain::caller::{Caller, Role};
 use crate::domain::field_report::clock::DeviceClock;
-use crate::domain::field_report::filing::{Filing, file, version_of};
+use crate::domain::field_report::filing::{Chain, Filing, amend, file, version_of};
+use crate::domain::field_report::review::expect_amendable;
 use crate::domain::field_report::sequence::SyncState;
 use crate::domain::field_report::{FieldReport, Hold, Receipt, ReportOutcome, ReportState};
 use crate::domain::ids::{OrganizationId, ReportId, TeamId};
@@ -22,14 +29,18 @@ use crate::domain::kind::Kind;
 use crate::domain::ledger::recorded_at;
 use crate::domain::organization::OrganizationKind;
 use crate::domain::refusal::Refusal;
-use crate::error::Error;
+use crate::domain::text::Reason;
+use crate::error::{Error, Violations};
 use crate::store::Connection;
 use crate::store::field_report::facts::list_owners;
 use crate::store::field_report::known::find_content;
+use crate::store::field_report::listing::find_operator;
 use crate::store::field_report::write::{append_events, write};
 use crate::store::journal::{Head, lock_heads};
+use crate::store::personal::insert_records;
 
-use intake::{Intake, Sender};
+use halting::Asked;
+use intake::{Intake, Sender, Tools};
 
 /// A report, and the clock of its device when it was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +49,8 @@ pub struct Sent {
     pub report: FieldReport,
     /// The device's clock at that moment, if it was sent along.
     pub clock: Option<DeviceClock>,
+    /// Why a coordinator amends an approved report by it; none for what a device sends.
+    pub amendment: Option<Reason>,
 }
 
 /// What became of a report.
@@ -76,12 +89,45 @@ impl App {
             }
         }
         for (operator, (places, group)) in groups {
-            for (place, answer) in places.into_iter().zip(self.take_in(caller, operator, group).await) {
+            let asked: Vec<Option<Asked>> = group.iter().map(|sent| Asked::by(&sent.report)).collect();
+            let taken = self.take_in(caller, operator, group).await;
+            for (place, (mut answer, asked)) in places.into_iter().zip(taken.into_iter().zip(asked)) {
+                if let (Ok(_), Some(asked)) = (&answer, asked)
+                    && let Err(error) = self.halt(caller, operator, asked).await
+                {
+                    answer = Err(Arc::new(error));
+                }
                 answers[place] = Some(answer);
             }
         }
         let lost = || Err(Arc::new(Error::bug("a report without its answer")));
         answers.into_iter().map(|answer| answer.unwrap_or_else(lost)).collect()
+    }
+
+    /// Stores a new version of an approved report, which counts as it was until the new one is approved.
+    ///
+    /// # Errors
+    /// `WrongState` for what is not approved; `Stale` for another base than the newest version; `Invalid` for another
+    /// device, number or kind.
+    pub async fn amend_report(
+        &self,
+        caller: &Caller,
+        report: FieldReport,
+        reason: Reason,
+    ) -> Result<Submitted, Arc<Error>> {
+        let missing = || Error::not_found(Kind::Report, report.id);
+        let operator = find_operator(self.store.pool(), report.id).await?.ok_or_else(missing)?;
+        self.expect_seen(caller, operator, Kind::Report, report.id).await?;
+        may_act_for(caller, operator)?;
+        let asked = Asked::by(&report);
+        let sent = Sent { report, clock: None, amendment: Some(reason) };
+        let answer = self.take_in(caller, operator, vec![sent]).await.pop();
+        let answer =
+            answer.unwrap_or_else(|| Err(Arc::new(Error::bug("an amendment without its answer"))))?;
+        if let Some(asked) = asked {
+            self.halt(caller, operator, asked).await?;
+        }
+        Ok(answer)
     }
 
     /// The operator whose report each is: the caller's own. An administrator reports for whichever team is named; none
@@ -106,16 +152,20 @@ impl App {
             Ok(turn) => turn,
             Err(error) => return all_failed(group.len(), error),
         };
-        let (codec, clock) = (self.codec, Arc::clone(&self.clock));
+        let (tools, clock) = (
+            Tools { codec: self.codec, sealer: self.sealer.clone(), keys: self.personal_keys.clone() },
+            Arc::clone(&self.clock),
+        );
         let (group, received_by) = (Arc::new(group), Arc::<str>::from(caller.subject()));
         let count = group.len();
         let done = self.store.transaction("field_report.take_in", move |conn| {
             let (group, received_by) = (Arc::clone(&group), Arc::clone(&received_by));
+            let tools = tools.clone();
             let now = clock.now();
             Box::pin(async move {
                 let head = lock_head(conn, operator).await?;
                 let sender = Sender { operator, received_by, at: recorded_at(now, head.recorded_at) };
-                let mut intake = Intake::load(conn, sender, head, codec, &group).await?;
+                let mut intake = Intake::load(conn, sender, head, tools, &group).await?;
                 let mut answers = Vec::with_capacity(group.len());
                 for sent in group.iter() {
                     answers.push(take_one(conn, &mut intake, sent).await?);
@@ -142,7 +192,8 @@ fn all_failed(count: usize, error: Error) -> Vec<Answer> {
     (0..count).map(|_| Err(Arc::clone(&error))).collect()
 }
 
-async fn lock_head(conn: &mut Connection, operator: OrganizationId) -> Result<Head, Error> {
+/// Locks the head of an operator's journal.
+pub(super) async fn lock_head(conn: &mut Connection, operator: OrganizationId) -> Result<Head, Error> {
     let heads = lock_heads(conn, &[operator.uuid()]).await?;
     heads.into_iter().next().ok_or_else(|| Error::not_found(Kind::Organization, operator))
 }
@@ -158,7 +209,23 @@ async fn take_one(
     if known.is_some_and(|chain| chain.report.operator != intake.operator()) {
         return Ok(Err(Error::id_elsewhere(Kind::Report, report.id, "report.team_id")));
     }
-    Ok(match file(known, report) {
+    if !report.personal.is_empty() && !intake.takes_personal() {
+        return Ok(Err(Refusal::PersonalKeyMissing { key_id: None }.into()));
+    }
+    let filing = match &sent.amendment {
+        None => file(known, report),
+        Some(reason) => match (amend(known, report), known) {
+            (Filing::There, Some(chain)) if !was_amended_for(chain, report, reason) => {
+                return Ok(Err(reason_differs(report.id)));
+            }
+            (Filing::There, _) => Filing::There,
+            (filing, _) => match expect_amendment(conn, intake, report).await? {
+                Ok(()) => filing,
+                Err(refused) => return Ok(Err(refused)),
+            },
+        },
+    };
+    let answer = match filing {
         Filing::There => intake.found(report),
         Filing::Taken => Err(taken(conn, intake, report).await?),
         Filing::Stale { newest } => Err(Error::Stale {
@@ -170,7 +237,55 @@ async fn take_one(
         Filing::Final(state) => Err(is_final(report.id, state)),
         Filing::Newest { base_missing } => intake.add_newest(sent, base_missing),
         Filing::Gap => intake.add_older(sent),
-    })
+    };
+    if answer.is_ok() {
+        intake.seal(report)?;
+    }
+    Ok(answer)
+}
+
+fn was_amended_for(chain: &Chain, report: &FieldReport, reason: &Reason) -> bool {
+    let stored = chain.versions.get(&version_of(report));
+    stored.is_some_and(|stored| stored.amendment == reason.as_str())
+}
+
+fn reason_differs(id: ReportId) -> Error {
+    Error::AlreadyExists { kind: Kind::Report, id: id.to_string(), differs: "reason".to_owned() }
+}
+
+/// Refuses an amendment of what does not count, and one that would make it another report.
+async fn expect_amendment(
+    conn: &mut Connection,
+    intake: &Intake,
+    report: &FieldReport,
+) -> Result<Result<(), Error>, Error> {
+    let Some(chain) = intake.chain(report.id) else {
+        return Ok(Err(Error::not_found(Kind::Report, report.id)));
+    };
+    if let Err(refused) = expect_amendable(&chain.report) {
+        return Ok(Err(refused.into()));
+    }
+    let approved = chain.report.approved_version.unwrap_or(chain.report.newest_version);
+    let content = find_content(conn, report.id, approved).await?;
+    let approved = intake.read(&content.ok_or_else(|| Error::bug("an approved version is missing"))?)?;
+    let mut violations = Violations::default();
+    let stays = "is not that of the report; leave what says which report it is";
+    if report.device != approved.device {
+        violations.add("report.device_id", stays);
+    }
+    if report.sequence != approved.sequence {
+        violations.add("report.device_sequence", stays);
+    }
+    if report.team != approved.team {
+        violations.add("report.team_id", stays);
+    }
+    if report.task != approved.task {
+        violations.add("report.task_id", "is another task than it counts for; void it and report it anew");
+    }
+    if report.kind != approved.kind {
+        violations.add("report.body", stays);
+    }
+    Ok(violations.check())
 }
 
 /// Says in which field the first version that is stored differs.
@@ -198,9 +313,10 @@ fn is_final(id: ReportId, state: ReportState) -> Error {
 
 async fn store_all(conn: &mut Connection, intake: &mut Intake) -> Result<(), Error> {
     let events = intake.take_events();
-    if events.is_empty() {
-        return Ok(());
+    if !events.is_empty() {
+        append_events(&mut *conn, intake.head(), intake.at(), events).await?;
+        write(&mut *conn, &intake.filed()).await?;
     }
-    append_events(&mut *conn, intake.head(), intake.at(), events).await?;
-    write(conn, &intake.filed()).await
+    // Details may also come later than the report that names their hash.
+    if intake.sealed().is_empty() { Ok(()) } else { insert_records(conn, intake.sealed()).await }
 }

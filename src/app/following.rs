@@ -3,10 +3,13 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use crate::app::App;
 use crate::app::feed::{Feed, Known};
+use crate::domain::caller::Caller;
 use crate::error::Error;
 
 /// Messages that wait for a slow reader. Small: what waits here is already out of date.
@@ -62,4 +65,86 @@ pub(super) async fn ready(known: &mut watch::Receiver<Known>, at: i64, not_befor
 pub(super) fn reconnect_after() -> Duration {
     let turn = RECONNECTS.fetch_add(37, Ordering::Relaxed) % RECONNECT_STEPS;
     RECONNECT_STEP * u32::try_from(turn).unwrap_or(0)
+}
+
+/// Why a follower woke up.
+pub(super) enum Woken {
+    /// The reader must hear something.
+    Quiet,
+    /// The journal went on.
+    Ahead,
+}
+
+/// The way from a follower to its reader: it ends with the caller's token, and knows when the reader must hear
+/// something.
+pub(super) struct Outlet<M> {
+    app: App,
+    sender: mpsc::Sender<Result<M, Error>>,
+    /// From when on the caller must prove itself again.
+    expires_at: Option<Timestamp>,
+    progress_interval: Duration,
+    silent_until: Instant,
+}
+
+impl<M> Outlet<M> {
+    pub(super) fn new(
+        app: App,
+        caller: &Caller,
+        progress_interval: Duration,
+        sender: mpsc::Sender<Result<M, Error>>,
+    ) -> Self {
+        let (expires_at, silent_until) = (caller.expires_at(), Instant::now());
+        Self { app, sender, expires_at, progress_interval, silent_until }
+    }
+
+    pub(super) const fn app(&self) -> &App {
+        &self.app
+    }
+
+    pub(super) const fn progress_interval(&self) -> Duration {
+        self.progress_interval
+    }
+
+    /// Sends one message, unless the caller's token has expired or the server drains.
+    pub(super) async fn send(&mut self, message: M) -> Result<(), Stop> {
+        if self.expires_at.is_some_and(|moment| moment <= self.app.now()) {
+            return Err(Stop::Failed(Error::Unauthenticated));
+        }
+        send(&self.app.feed, &self.sender, message).await?;
+        self.silent_until = Instant::now() + self.progress_interval;
+        Ok(())
+    }
+
+    /// Waits until the journal is beyond a revision, or the reader must hear something.
+    pub(super) async fn wait(&self, heads: &mut watch::Receiver<Known>, at: i64) -> Result<Woken, Stop> {
+        tokio::select! {
+            biased;
+            () = self.app.feed.drain().cancelled() => Err(Stop::Drained),
+            () = self.sender.closed() => Err(Stop::Gone),
+            () = tokio::time::sleep_until(self.silent_until) => Ok(Woken::Quiet),
+            changed = ready(heads, at, Instant::now()) => changed.map(|_| Woken::Ahead).ok_or(Stop::Gone),
+        }
+    }
+
+    /// Waits until the journal may be read again. Says whether the reader must hear something.
+    pub(super) async fn pause(&self) -> Result<bool, Stop> {
+        tokio::select! {
+            biased;
+            () = self.app.feed.drain().cancelled() => Err(Stop::Drained),
+            () = self.sender.closed() => Err(Stop::Gone),
+            () = tokio::time::sleep(RETRY_PAUSE) => Ok(self.silent_until <= Instant::now()),
+        }
+    }
+
+    /// Ends the stream: with the last message that a drain asks for, or with why it failed.
+    pub(super) async fn end(self, ended: Result<(), Stop>, reconnect: impl FnOnce(Duration) -> M) {
+        let last = match ended {
+            Ok(()) | Err(Stop::Gone) => return,
+            Err(Stop::Drained) => Ok(reconnect(reconnect_after())),
+            Err(Stop::Failed(error)) => Err(error),
+        };
+        if self.sender.send(last).await.is_err() {
+            tracing::debug!("a stream ended without its reader");
+        }
+    }
 }

@@ -15,16 +15,19 @@ use jiff::tz::TimeZone;
 use crate::app::App;
 use crate::app::command::Event;
 use crate::domain::caller::Caller;
+use crate::domain::field_report::outputs::Outputs;
 use crate::domain::ids::{AllocationId, PeriodId, ProgramId, ScopeId};
 use crate::domain::kind::Kind;
 use crate::domain::program::{Allocation, Balance};
 use crate::domain::refusal::Refusal;
-use crate::domain::report::{BudgetReport, Totals};
+use crate::domain::report::{BudgetReport, ReportRow, Totals};
 use crate::error::Error;
 use crate::store::Connection;
 use crate::store::funding::{find_allocation, list_periods};
 use crate::store::journal::{EventKind, find_heads, find_recorded_at, list_events_back};
-use crate::store::report::{ReportScope, list_report_rows};
+use crate::store::report::{
+    AllocationOutputs, ReportScope, list_approved, list_approved_at, list_provisional, list_report_rows,
+};
 
 /// The most allocations in the scope of one report.
 const ROWS_MAX: i64 = 50_000;
@@ -65,7 +68,7 @@ pub(crate) struct Reading {
     /// When it was recorded.
     pub recorded_at: Timestamp,
     /// Every row of the scope.
-    pub rows: Vec<Allocation>,
+    pub rows: Vec<ReportRow>,
 }
 
 impl App {
@@ -97,7 +100,8 @@ impl App {
         let top_len = scope.top.len().max(1);
         let totals = totals(&reading.rows, top_len)?;
         let mut rows = reading.rows;
-        let shown = |row: &Allocation| max_depth.is_none_or(|depth| row.path.len() <= top_len + depth);
+        let shown =
+            |row: &ReportRow| max_depth.is_none_or(|depth| row.allocation.path.len() <= top_len + depth);
         rows.retain(shown);
         if SHOWN_MAX < rows.len() {
             let what = "a report; ask for a smaller max_depth or one allocation, since its list of rows";
@@ -117,8 +121,8 @@ impl App {
 }
 
 /// Sums the rows of a scope.
-pub(crate) fn totals(rows: &[Allocation], top_len: usize) -> Result<Totals, Error> {
-    let too_large = || rows.first().map(|row| Refusal::AmountTooLarge(row.id));
+pub(crate) fn totals(rows: &[ReportRow], top_len: usize) -> Result<Totals, Error> {
+    let too_large = || rows.first().map(|row| Refusal::AmountTooLarge(row.allocation.id));
     match (Totals::of(rows, top_len), too_large()) {
         (Some(totals), _) => Ok(totals),
         (None, Some(refusal)) => Err(refusal.into()),
@@ -170,10 +174,42 @@ pub(crate) async fn read(conn: &mut Connection, scope: &ReportScope, as_of: AsOf
         let what = "the scope of a report; ask for one period or one allocation; its list of allocations";
         return Err(Refusal::LimitReached { what, max: ROWS_MAX }.into());
     }
-    if revision < head.revision {
+    let now = revision == head.revision;
+    if !now {
         rows.retain(|row| row.created_revision <= revision);
     }
+    let approved = if now {
+        list_approved(&mut *conn, program).await?
+    } else {
+        list_approved_at(&mut *conn, program, revision).await?
+    };
+    let provisional = if now { Some(list_provisional(conn, program).await?) } else { None };
+    let rows = with_outputs(rows, &approved, provisional.as_deref());
     Ok(Reading { scope: program.scope(), revision, recorded_at, rows })
+}
+
+/// Puts the outputs of tasks beside the allocations that pay for them.
+fn with_outputs(
+    rows: Vec<Allocation>,
+    approved: &[AllocationOutputs],
+    provisional: Option<&[AllocationOutputs]>,
+) -> Vec<ReportRow> {
+    let sum = |of: &[AllocationOutputs]| {
+        let mut sums: HashMap<AllocationId, (Outputs, i64)> = HashMap::new();
+        for row in of {
+            let (outputs, revision) = sums.entry(row.allocation).or_default();
+            (*outputs, *revision) = (outputs.plus(&row.outputs), row.revision.max(*revision));
+        }
+        sums
+    };
+    let (approved, provisional) = (sum(approved), provisional.map(sum));
+    let row = |allocation: Allocation| {
+        let (outputs, approved_revision) = approved.get(&allocation.id).copied().unwrap_or_default();
+        let claimed =
+            provisional.as_ref().map(|sums| sums.get(&allocation.id).copied().unwrap_or_default().0);
+        ReportRow { allocation, approved: outputs, provisional: claimed, approved_revision }
+    };
+    rows.into_iter().map(row).collect()
 }
 
 /// The last revision that was recorded by the end of a day, UTC; 0 when there is none. Times never go back
@@ -203,9 +239,10 @@ impl App {
         Ok(reading)
     }
 
-    async fn turn_back(&self, scope: ScopeId, revision: i64, rows: &mut [Allocation]) -> Result<(), Error> {
+    async fn turn_back(&self, scope: ScopeId, revision: i64, rows: &mut [ReportRow]) -> Result<(), Error> {
+        let allocations = rows.iter_mut().map(|row| &mut row.allocation);
         let mut changed: HashMap<AllocationId, &mut Allocation> =
-            rows.iter_mut().filter(|row| revision < row.revision).map(|row| (row.id, row)).collect();
+            allocations.filter(|row| revision < row.revision).map(|row| (row.id, row)).collect();
         for row in changed.values_mut() {
             // What no earlier entry touched had nothing.
             row.balance = Balance::default();

@@ -205,6 +205,17 @@ impl App {
         if !parties.may_issue(caller) && !Parties::told(&self.store, halt.id).await?.may_issue(caller) {
             return Err(unknown(target));
         }
+        self.raise_stop(caller, request, halt, target).await
+    }
+
+    /// Halts a target, whoever asks for it.
+    pub(crate) async fn raise_stop(
+        &self,
+        caller: &Caller,
+        request: Request,
+        halt: Halt,
+        target: StopTarget,
+    ) -> Result<Changed, Error> {
         self.change(caller, request, IssueStop { halt, target }).await
     }
 

@@ -20,9 +20,9 @@ use crate::domain::caller::Caller;
 use crate::domain::currency::Currency;
 use crate::domain::ids::{AllocationId, PeriodId};
 use crate::domain::kind::Kind;
-use crate::domain::program::{Allocation, Period};
+use crate::domain::program::Period;
 use crate::domain::refusal::Refusal;
-use crate::domain::report::Totals;
+use crate::domain::report::{ReportRow, Totals};
 use crate::error::Error;
 use crate::store::journal::find_heads;
 
@@ -135,7 +135,7 @@ pub enum Body {
         currency: Currency,
     },
     /// A part of the rows.
-    Snapshot(Vec<Allocation>),
+    Snapshot(Vec<ReportRow>),
     /// Closes the snapshot.
     SnapshotEnd {
         /// Of every row.
@@ -150,7 +150,7 @@ pub enum Body {
         /// Of the rows.
         revision: i64,
         /// What changed.
-        rows: Vec<Allocation>,
+        rows: Vec<ReportRow>,
         /// Sums.
         totals: Totals,
     },

@@ -19,6 +19,7 @@ use crate::app::rights::is_of;
 use crate::app::token::Filter;
 use crate::domain::assignment::Assignment;
 use crate::domain::caller::{Caller, Role};
+use crate::domain::field_report::StoredReport;
 use crate::domain::ids::{OrganizationId, TeamId};
 use crate::domain::kind::Kind;
 use crate::domain::refusal::Refusal;
@@ -130,6 +131,8 @@ pub enum Record {
     Task(Box<Task>),
     /// A site of such a task.
     Site(Box<Site>),
+    /// A report of the team that waits for a new version.
+    Returned(Box<StoredReport>),
 }
 
 /// How many records of each kind a snapshot had.
@@ -143,6 +146,8 @@ pub struct Counts {
     pub tasks: i64,
     /// The sites of those.
     pub sites: i64,
+    /// Reports that were returned.
+    pub returned: i64,
 }
 
 /// What a stream begins with: a snapshot, or the revision to go on after.

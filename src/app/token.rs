@@ -107,6 +107,13 @@ impl Sealer {
         Ok(position)
     }
 
+    /// The id of a record that the service makes by itself: the same each time, and nobody else can work it out and take
+    /// it in advance.
+    #[must_use]
+    pub fn id(&self, of: Filter) -> Uuid {
+        uuid::Builder::from_custom_bytes(self.mac(of, b"id")).into_uuid()
+    }
+
     fn mac(&self, filter: Filter, content: &[u8]) -> [u8; SEAL_LEN] {
         let mut mac = self.key.clone();
         mac.update(&filter.0);

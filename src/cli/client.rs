@@ -40,38 +40,45 @@ impl Interceptor for Bearer {
 impl ClientArgs {
     /// Connects.
     pub(super) async fn connect(&self) -> Result<Connection, StartError> {
-        let wrong = |allowed: &str| StartError::Setting {
-            setting: "--server (SAFELANE_SERVER)",
-            value: self.server.clone(),
-            allowed: allowed.to_owned(),
-        };
-        // Anything else would be spoken without TLS all the same, and the token sent in the clear.
-        if self.server.starts_with("https://") {
-            return Err(wrong("this client speaks no TLS; call a proxy on this machine by http://"));
-        }
-        if !self.server.starts_with("http://") {
-            return Err(wrong("give a URL such as http://127.0.0.1:50051"));
-        }
-        let endpoint = Endpoint::from_shared(self.server.clone())
-            .map_err(|_| wrong("give a URL such as http://127.0.0.1:50051"))?;
-        let channel = endpoint.connect().await.map_err(|_| {
-            let server = &self.server;
-            StartError::Refused(format!("no service answers at {server}; start one with `safelane serve`"))
-        })?;
-        let token = match &self.token {
-            None => None,
-            Some(token) => Some(bearer(token)?),
-        };
-        Ok(InterceptedService::new(channel, Bearer(token)))
+        let channel =
+            endpoint(&self.server, "--server (SAFELANE_SERVER)")?.connect().await.map_err(|_| {
+                let server = &self.server;
+                StartError::Refused(format!(
+                    "no service answers at {server}; start one with `safelane serve`"
+                ))
+            })?;
+        Ok(InterceptedService::new(channel, Bearer::of(self.token.as_ref())?))
     }
 }
 
-fn bearer(token: &Secret) -> Result<MetadataValue<Ascii>, StartError> {
-    format!("Bearer {}", token.reveal()).parse().map_err(|_| StartError::Setting {
-        setting: "--token (SAFELANE_TOKEN)",
-        value: "(hidden)".to_owned(),
-        allowed: "give a token as `safelane token issue` prints it".to_owned(),
-    })
+/// Reads the address of a service.
+pub(super) fn endpoint(server: &str, setting: &'static str) -> Result<Endpoint, StartError> {
+    let wrong = |allowed: &str| StartError::Setting {
+        setting,
+        value: server.to_owned(),
+        allowed: allowed.to_owned(),
+    };
+    // Anything else would be spoken without TLS all the same, and the token sent in the clear.
+    if server.starts_with("https://") {
+        return Err(wrong("this client speaks no TLS; call a proxy on this machine by http://"));
+    }
+    if !server.starts_with("http://") {
+        return Err(wrong("give a URL such as http://127.0.0.1:50051"));
+    }
+    Endpoint::from_shared(server.to_owned()).map_err(|_| wrong("give a URL such as http://127.0.0.1:50051"))
+}
+
+impl Bearer {
+    /// The bearer of a token, or of none.
+    pub(super) fn of(token: Option<&Secret>) -> Result<Self, StartError> {
+        let Some(token) = token else { return Ok(Self(None)) };
+        let value = format!("Bearer {}", token.reveal()).parse().map_err(|_| StartError::Setting {
+            setting: "--token (SAFELANE_TOKEN)",
+            value: "(hidden)".to_owned(),
+            allowed: "give a token as `safelane token issue` prints it".to_owned(),
+        })?;
+        Ok(Self(Some(value)))
+    }
 }
 
 /// A refusal in words: the message, its reason, and every bad field.

@@ -21,6 +21,8 @@ const CLOSE_MAX: Duration = Duration::from_secs(1);
 pub(super) struct Database {
     pub(super) store: Store,
     pub(super) embedded: Option<Embedded>,
+    /// The folder of the private PostgreSQL.
+    pub(super) data_dir: Option<PathBuf>,
 }
 
 /// Connections beside those for reads: each writer's, and that of the readiness check.
@@ -39,14 +41,15 @@ impl Database {
                 value: "(hidden)".to_owned(),
                 allowed,
             })?;
-            return Ok(Self { store: Store::new(options, connections.into()), embedded: None });
+            return Ok(Self {
+                store: Store::new(options, connections.into()),
+                embedded: None,
+                data_dir: None,
+            });
         }
-        let data_dir = match &args.data_dir {
-            Some(chosen) => chosen.clone(),
-            None => default_data_dir(folder)?,
-        };
+        let data_dir = data_dir(args, folder)?;
         let embedded = Embedded::start(Options {
-            data_dir,
+            data_dir: data_dir.clone(),
             bin_dir: args.pg_bin_dir.clone(),
             durable: true,
             max_connections: connections + OWN_CONNECTIONS,
@@ -54,16 +57,13 @@ impl Database {
         .await?;
         let store = Store::new(embedded.connect_options(), connections.into());
         migrate::migrate(&store).await?;
-        Ok(Self { store, embedded: Some(embedded) })
+        Ok(Self { store, embedded: Some(embedded), data_dir: Some(data_dir) })
     }
 
     /// Opens a database that must be there already: nothing is made, so that a mistyped folder is noticed.
     pub(super) async fn open_existing(args: &DatabaseArgs, folder: &str) -> Result<Self, StartError> {
         if args.url().is_none() {
-            let data_dir = match &args.data_dir {
-                Some(chosen) => chosen.clone(),
-                None => default_data_dir(folder)?,
-            };
+            let data_dir = data_dir(args, folder)?;
             if !data_dir.join("postgres").exists() {
                 return Err(StartError::Refused(format!(
                     "{} holds no database; choose the right one with --data-dir, or set DATABASE_URL",
@@ -85,6 +85,14 @@ impl Database {
     }
 }
 
+/// The folder of what the service keeps by itself.
+pub(super) fn data_dir(args: &DatabaseArgs, folder: &str) -> Result<PathBuf, StartError> {
+    match &args.data_dir {
+        Some(chosen) => Ok(chosen.clone()),
+        None => default_data_dir(folder),
+    }
+}
+
 fn default_data_dir(folder: &str) -> Result<PathBuf, StartError> {
     if rustix::process::geteuid().is_root() {
         return Ok(PathBuf::from("/var/lib").join(folder));
@@ -93,7 +101,7 @@ fn default_data_dir(folder: &str) -> Result<PathBuf, StartError> {
         (Some(data), _) if !data.is_empty() => PathBuf::from(data),
         (_, Some(home)) if !home.is_empty() => PathBuf::from(home).join(".local/share"),
         _ => {
-            let way_out = "no home directory is known: set --data-dir (SAFELANE_DATA_DIR) or DATABASE_URL";
+            let way_out = "no home directory is known: set --data-dir (SAFELANE_DATA_DIR)";
             return Err(StartError::Refused(way_out.to_owned()));
         }
     };

@@ -18,12 +18,12 @@ use crate::cli::client::ClientArgs;
 use crate::cli::database::{self, Database};
 use crate::cli::report::watch::Watch;
 use crate::cli::serve::{database_died, on_signals, run_to_the_end};
-use crate::cli::unwritten;
+use crate::cli::{personal_key, unwritten};
 use crate::clock::SystemClock;
 use crate::config::ServeArgs;
 use crate::error::StartError;
 use crate::rpc::pb;
-use crate::server::Server;
+use crate::server::{Server, ServerSettings};
 use crate::store::migrate;
 use crate::telemetry;
 
@@ -55,7 +55,8 @@ impl Args {
 }
 
 pub(super) async fn run(args: Args) -> Result<ExitCode, StartError> {
-    let settings = args.serve.server()?;
+    let data_dir = database::data_dir(&args.serve.database, database::DEMO)?;
+    let settings = args.serve.server(&data_dir)?;
     if settings.jwks.is_some() {
         let told = "the demo calls as a local administrator; leave --jwks-file (SAFELANE_JWKS_FILE) out";
         return Err(StartError::Refused(told.to_owned()));
@@ -72,6 +73,8 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, StartError> {
     let Some(opened) = stop.run_until_cancelled(opened).await else { return Ok(ExitCode::SUCCESS) };
     let mut database = opened?;
     migrate::migrate(&database.store).await?;
+    let personal_keys = personal_key::load(&args.serve, &database)?;
+    let settings = ServerSettings { personal_keys, ..settings };
     let server = Server::bind(settings, database.store.clone(), Arc::new(SystemClock)).await?;
     let address = server.address();
     let running = run_to_the_end(server, stop.clone(), cut);
@@ -133,7 +136,7 @@ async fn play_and_watch(address: SocketAddr, out: &mut (dyn Write + Send)) -> Re
 }
 
 fn how_to_call(address: SocketAddr) -> String {
-    let program = program_id();
+    let (program, team) = (program_id(), steps::id("team MT-01"));
     format!(
         "\nThe service goes on. Call it, by reflection, with either of:\n\
          \n  grpcurl -plaintext -d '{{\"program_id\": \"{program}\"}}' {address} \
@@ -141,6 +144,7 @@ fn how_to_call(address: SocketAddr) -> String {
          \n  buf curl --protocol grpc --http2-prior-knowledge --reflect -d '{{\"program_id\": \"{program}\"}}' \
          http://{address}/safelane.v1.FundingService/GetProgram\
          \n\nFollow the budget:  safelane report watch --program US-HD-1998 --server http://{address}\
+         \nReport as a team:   safelane field init --outbox ./tablet --team {team} --server http://{address}\
          \nStop it:            Ctrl-C"
     )
 }

@@ -122,7 +122,7 @@ fn shown(report: &pb::BudgetReport) -> String {
     let labels: Vec<String> = report.columns.iter().map(|column| column.label.clone()).collect();
     let exponent = u8::try_from(report.minor_unit_exponent).unwrap_or(0);
     let rows = table::rows(&report.rows, &labels, exponent);
-    let totals = report.totals.unwrap_or_default();
+    let totals = report.totals.clone().unwrap_or_default();
     let totals = table::totals(&totals, &report.currency_code, exponent);
     format!("revision {}, {}\n{rows}", report.revision, totals)
 }

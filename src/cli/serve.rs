@@ -7,13 +7,14 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::app::personal_key::PersonalKeys;
 use crate::cli::database::{self, Database};
-use crate::cli::unwritten;
+use crate::cli::{personal_key, unwritten};
 use crate::clock::SystemClock;
 use crate::config::ServeArgs;
 use crate::error::StartError;
-use crate::server::Server;
 use crate::server::accept::Drained;
+use crate::server::{Server, ServerSettings};
 use crate::store::migrate;
 use crate::telemetry;
 
@@ -42,7 +43,8 @@ impl Args {
 }
 
 pub(super) async fn run(args: Args) -> Result<ExitCode, StartError> {
-    let settings = args.serve.server()?;
+    let data_dir = database::data_dir(&args.serve.database, database::SERVICE)?;
+    let settings = args.serve.server(&data_dir)?;
     let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
     on_signals(stop.clone(), cut.clone())?;
     let opened = Database::open(&args.serve.database, database::SERVICE);
@@ -54,13 +56,21 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, StartError> {
     if args.migrate {
         migrate::migrate(&database.store).await?;
     }
-    let ready = expect_current(&database).await;
-    let served = match ready {
-        Ok(()) => serve(settings, &mut database, stop, cut).await,
+    let served = match ready(&args.serve, &database).await {
+        Ok(personal_keys) => {
+            let settings = ServerSettings { personal_keys, ..settings };
+            Box::pin(serve(settings, &mut database, stop, cut)).await
+        }
         Err(error) => Err(error),
     };
     database.close().await;
     served
+}
+
+/// The keys, when the database is what the binary needs.
+async fn ready(args: &ServeArgs, database: &Database) -> Result<Option<PersonalKeys>, StartError> {
+    expect_current(database).await?;
+    personal_key::load(args, database)
 }
 
 /// Refuses a database that lacks migrations of this binary.
@@ -74,18 +84,20 @@ pub(super) async fn expect_current(database: &Database) -> Result<(), StartError
 }
 
 async fn serve(
-    settings: crate::server::ServerSettings,
+    settings: ServerSettings,
     database: &mut Database,
     stop: CancellationToken,
     cut: CancellationToken,
 ) -> Result<ExitCode, StartError> {
     let without_keys = settings.jwks.is_none();
+    let personal_keys = settings.personal_keys.clone();
     let server = Server::bind(settings, database.store.clone(), Arc::new(SystemClock)).await?;
     let address = server.address();
     // Not before: a service that does not start says one thing only, why.
     if without_keys {
         tracing::warn!("no --jwks-file: every caller is a local administrator, on loopback only");
     }
+    personal_key::tell_of_missing(personal_keys.as_ref(), &database.store).await;
     // The image sets it when it is built.
     let built_from = std::env::var("GIT_REVISION").unwrap_or_default();
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), built_from, "serving");

@@ -5,9 +5,13 @@
 //! which was checked when it was read.
 
 pub mod clock;
+pub mod credit;
 pub mod filing;
+pub mod media;
+pub mod outputs;
 pub mod quarantine;
 pub mod reference;
+pub mod review;
 pub mod sequence;
 
 use std::collections::BTreeSet;
@@ -17,9 +21,19 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use crate::domain::activity::ActivityType;
+use crate::domain::entry::CostCategory;
 use crate::domain::field_report::clock::DeviceClock;
-use crate::domain::ids::{DeviceId, OrganizationId, ProgramId, ReportId, SiteId, TaskId, TeamId};
+use crate::domain::field_report::outputs::Outputs;
+use crate::domain::field_report::review::Reviewed;
+use crate::domain::geometry::Outline;
+use crate::domain::ids::{
+    DeviceId, ObligationId, OrganizationId, ProgramId, ReportId, SiteId, TaskId, TeamId, VictimId,
+};
+use crate::domain::money::Money;
+use crate::domain::personal::Details;
+use crate::domain::safety_stop::SafetyStopCause;
 use crate::domain::site::{Position, ReleaseType};
+use crate::domain::text::{Note, Reference, Source, Title};
 use crate::domain::words::words;
 
 words! {
@@ -193,7 +207,7 @@ pub struct Attachment {
 }
 
 /// A part of a site that a report says was released.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimedArea {
     /// The site.
     pub site: SiteId,
@@ -201,6 +215,45 @@ pub struct ClaimedArea {
     pub release: ReleaseType,
     /// Square metres.
     pub area_m2: i64,
+    /// Depth to which it was cleared, in centimetres; 0 when it was not cleared.
+    pub depth_cm: i32,
+    /// Its outline, if it was measured.
+    pub outline: Option<Outline>,
+}
+
+/// The end of the work of a task, as its team tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimedCompletion {
+    /// Number of the completion report.
+    pub reference: Source,
+    /// What was not done and why.
+    pub not_done: Note,
+}
+
+/// Which bucket is to pay a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClaimedSource {
+    /// The available money of the task's allocation.
+    Available,
+    /// The unpaid part of an obligation.
+    Obligated(ObligationId),
+    /// The advance on an obligation.
+    Advanced(ObligationId),
+}
+
+/// Money that a team spent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimedExpense {
+    /// Which bucket is to pay.
+    pub source: ClaimedSource,
+    /// How much.
+    pub amount: Money,
+    /// What for.
+    pub category: CostCategory,
+    /// Who was paid.
+    pub payee: Title,
+    /// Number of the receipt.
+    pub reference: Reference,
 }
 
 /// What a report says that rules look at.
@@ -218,8 +271,14 @@ pub struct Claims {
     pub search_minutes: i64,
     /// Minutes of machines.
     pub machine_minutes: i64,
-    /// Whether it asks for a safety stop at once.
-    pub halts_work: bool,
+    /// Why it asks for a safety stop at once, if it does.
+    pub halts: Option<SafetyStopCause>,
+    /// What it counts for once it is approved.
+    pub outputs: Outputs,
+    /// That the work is done.
+    pub completion: Option<ClaimedCompletion>,
+    /// Money to pay.
+    pub expense: Option<ClaimedExpense>,
 }
 
 /// A report as it was sent.
@@ -249,6 +308,8 @@ pub struct FieldReport {
     pub attachments: Vec<Attachment>,
     /// What rules look at.
     pub claims: Claims,
+    /// Details of victims that came with it: no part of its content.
+    pub personal: Vec<(VictimId, Details)>,
     /// The whole message, without personal data.
     pub content: Bytes,
     /// SHA-256 of it.
@@ -308,6 +369,10 @@ pub struct StoredReport {
     pub clock_offset_ms: Option<i64>,
     /// The server's estimate of when it was written.
     pub captured_at: Option<Timestamp>,
+    /// Why a coordinator amended the report by this version; empty for one that a device sent.
+    pub amendment: String,
+    /// What was decided about the report last.
+    pub reviewed: Reviewed,
     /// Revision of the operator's journal at the last change.
     pub revision: i64,
 }

@@ -72,6 +72,8 @@ id! {
     TaskId,
     /// A field report.
     ReportId,
+    /// A time of which figures were told.
+    ReportingPeriodId,
     /// A person who was harmed.
     VictimId,
     /// An installation of a field app.

@@ -45,6 +45,12 @@ pub enum Kind {
     SafetyStop,
     /// A field report.
     Report,
+    /// A time of which figures were told.
+    ReportingPeriod,
+    /// A person whom a report names as harmed.
+    Victim,
+    /// A file that a report declares, by its SHA-256.
+    Attachment,
     /// A write request that is known only by its id.
     Request,
 }
@@ -72,6 +78,9 @@ impl fmt::Display for Kind {
             Self::Task => "task",
             Self::SafetyStop => "safety stop",
             Self::Report => "report",
+            Self::ReportingPeriod => "reporting period",
+            Self::Victim => "victim",
+            Self::Attachment => "attachment",
             Self::Request => "request",
         })
     }

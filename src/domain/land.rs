@@ -6,7 +6,7 @@ mod sums;
 
 use jiff::civil::Date;
 
-use crate::domain::ids::SiteId;
+use crate::domain::ids::{ReportId, SiteId, TaskId};
 use crate::domain::site::Site;
 use crate::domain::text::CountryCode;
 use crate::domain::words::words;
@@ -34,6 +34,14 @@ words! {
     }
 }
 
+impl MovementKind {
+    /// Whether it is a release of land.
+    #[must_use]
+    pub const fn is_release(self) -> bool {
+        matches!(self, Self::Cancelled | Self::Reduced | Self::Cleared)
+    }
+}
+
 /// Land that came to a site or left it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Movement {
@@ -49,13 +57,18 @@ pub struct Movement {
     pub effective_on: Date,
     /// Why, in words.
     pub note: String,
+    /// The task whose approved work it is.
+    pub task: Option<TaskId>,
+    /// The report that was approved, amended or voided.
+    pub report: Option<ReportId>,
 }
 
 impl Movement {
     /// Of a site.
     #[must_use]
     pub fn new(site: &Site, kind: MovementKind, area_m2: i64, effective_on: Date, note: String) -> Self {
-        Self { site: site.id, country: site.country, kind, area_m2, effective_on, note }
+        let (site, country) = (site.id, site.country);
+        Self { site, country, kind, area_m2, effective_on, note, task: None, report: None }
     }
 }
 

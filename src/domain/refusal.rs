@@ -7,8 +7,8 @@ use uuid::Uuid;
 use crate::domain::assignment::Finding;
 use crate::domain::currency::Currency;
 use crate::domain::ids::{
-    AllocationId, EntryId, ObligationId, OrganizationId, PeriodId, ReservationId, SafetyStopId, SiteId,
-    TaskId, TeamId,
+    AllocationId, EntryId, ObligationId, OrganizationId, PeriodId, ReportId, ReservationId, SafetyStopId,
+    SiteId, TaskId, TeamId,
 };
 use crate::domain::kind::Kind;
 use crate::domain::money::format_minor_units;
@@ -146,10 +146,25 @@ pub enum Refusal {
     BelongsElsewhere { kind: Kind, id: Uuid, owner: OrganizationId, organization: OrganizationId },
     #[error("{kind} {id} has {what} on some of these days already; end that first or choose other days")]
     DaysOverlap { kind: Kind, id: Uuid, what: &'static str },
+    #[error("report {0} was sent by the same person, at least in one version; somebody else must review it")]
+    OwnReport(ReportId),
+    #[error(
+        "report {report} cannot be approved, since its ground was credited before: {}; return it for another outline, or \
+         void the other report",
+        told(parts)
+    )]
+    AreaCredited { report: ReportId, parts: Vec<(ReportId, String)> },
     #[error("revision {requested} does not exist yet; the journal is at {revision}")]
     RevisionAhead { requested: i64, revision: i64 },
+    #[error("{}", key_missing(key_id.as_deref()))]
+    PersonalKeyMissing { key_id: Option<String> },
     #[error("the token is of another history: a backup was restored; start from a snapshot")]
     OtherEpoch { token_epoch: uuid::Uuid, feed_epoch: uuid::Uuid },
+}
+
+/// Ground that was credited before, in words.
+fn told(parts: &[(ReportId, String)]) -> String {
+    parts.iter().map(|(_, part)| part.as_str()).collect::<Vec<_>>().join("; ")
 }
 
 /// The way out when an obligation has less than is asked for.
@@ -158,6 +173,20 @@ const fn beyond(remaining: i64) -> &'static str {
         "nothing is left of it: pay from AVAILABLE"
     } else {
         "an invoice that uses it up may say in draw_from_available how much to take beyond it"
+    }
+}
+
+/// The way out when there is no key for personal data.
+fn key_missing(key_id: Option<&str>) -> String {
+    let setting = "--personal-key-file (SAFELANE_PERSONAL_KEY_FILE)";
+    match key_id {
+        None => format!(
+            "details of victims are not taken or shown, since the service has no key for them; whoever runs it sets \
+             {setting}, and the report without details is taken meanwhile"
+        ),
+        Some(id) => {
+            format!("the details were sealed with key {id}, which is not in the file of {setting}; add it")
+        }
     }
 }
 

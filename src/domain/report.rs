@@ -3,8 +3,41 @@
 use jiff::Timestamp;
 
 use crate::domain::currency::Currency;
+use crate::domain::field_report::outputs::Outputs;
 use crate::domain::ids::{PeriodId, ProgramId};
+use crate::domain::money::round_half_even;
 use crate::domain::program::Allocation;
+
+/// A row of a report: an allocation, and what the tasks that it pays for brought about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportRow {
+    /// The allocation.
+    pub allocation: Allocation,
+    /// Outputs of approved reports, at the revision of the report.
+    pub approved: Outputs,
+    /// What reports claim that wait for a decision, as it was when the row was read; none in a report of the past.
+    pub provisional: Option<Outputs>,
+    /// The last revision at which approved outputs changed; 0 for none.
+    pub approved_revision: i64,
+}
+
+impl ReportRow {
+    /// The last revision at which its balance or its approved outputs changed.
+    #[must_use]
+    pub fn revision(&self) -> i64 {
+        self.allocation.revision.max(self.approved_revision)
+    }
+}
+
+/// What each square metre cost, in minor units, rounded half to even; none when nothing was released.
+#[must_use]
+pub fn cost_per_m2(expended: i64, released: &Outputs) -> Option<i64> {
+    let released = released.all_released_m2();
+    if released <= 0 {
+        return None;
+    }
+    i64::try_from(round_half_even(expended.into(), released.into())).ok()
+}
 
 /// Sums of a report's scope, in minor units. What one allocation of the scope gave another is not counted
 /// twice, so `received = available + reserved + obligated + advanced + expended`.
@@ -24,14 +57,22 @@ pub struct Totals {
     pub expended: i64,
     /// Obligations with anything obligated or advanced.
     pub open_obligations: i32,
+    /// Outputs of approved reports.
+    pub approved: Outputs,
+    /// What reports claim that wait for a decision; none in a report of the past.
+    pub provisional: Option<Outputs>,
 }
 
 impl Totals {
     /// Sums allocations whose tops are `top_len` codes deep. None when a sum does not fit 63 bits.
     #[must_use]
-    pub fn of(rows: &[Allocation], top_len: usize) -> Option<Self> {
+    pub fn of(rows: &[ReportRow], top_len: usize) -> Option<Self> {
         let mut sum = Self::default();
-        for row in rows {
+        for ReportRow { allocation: row, approved, provisional, .. } in rows {
+            sum.approved = sum.approved.plus(approved);
+            if let Some(provisional) = provisional {
+                sum.provisional = Some(sum.provisional.unwrap_or_default().plus(provisional));
+            }
             let buckets = row.balance.buckets;
             if row.path.len() == top_len {
                 sum.received = sum.received.checked_add(buckets.received)?;
@@ -61,7 +102,7 @@ pub struct BudgetReport {
     /// The currency of every amount.
     pub currency: Currency,
     /// Allocations, parents before children.
-    pub rows: Vec<Allocation>,
+    pub rows: Vec<ReportRow>,
     /// Sums of the scope, rows that are not shown included.
     pub totals: Totals,
 }
@@ -121,5 +162,25 @@ impl Profile {
                 ("expended", "Spent"),
             ],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::site::ReleaseType;
+
+    #[test]
+    fn a_square_metre_costs_what_was_spent_for_it_and_nothing_where_none_was_released() {
+        let released = |area| {
+            let mut outputs = Outputs::default();
+            outputs.release(ReleaseType::Cleared, area);
+            outputs
+        };
+        assert_eq!(cost_per_m2(310, &released(100)), Some(3));
+        assert_eq!(cost_per_m2(250, &released(100)), Some(2), "half to even");
+        assert_eq!(cost_per_m2(350, &released(100)), Some(4), "half to even");
+        assert_eq!(cost_per_m2(0, &released(100)), Some(0));
+        assert_eq!(cost_per_m2(310, &Outputs::default()), None);
     }
 }

@@ -10,6 +10,7 @@ use jiff::civil::Date;
 
 use crate::domain::activity::ActivityType;
 use crate::domain::assignment::MedicalCover;
+use crate::domain::field_report::outputs::Outputs;
 use crate::domain::ids::{AllocationId, OrganizationId, ProgramId, SafetyStopId, ScopeId, SiteId, TaskId};
 use crate::domain::site::SuspensionCause;
 use crate::domain::team::TeamType;
@@ -80,6 +81,8 @@ pub struct Task {
     pub handed_over_on: Option<Date>,
     /// Safety stops that are in force for it.
     pub safety_stops: Vec<SafetyStopId>,
+    /// What its approved reports count for.
+    pub approved: Outputs,
     /// When it was recorded.
     pub created_at: Timestamp,
     /// Revision of the program's journal at the last change.
@@ -209,6 +212,7 @@ pub(in crate::domain) mod tests {
             quality_controls: Vec::new(),
             handed_over_on: None,
             safety_stops: Vec::new(),
+            approved: Outputs::default(),
             created_at: Timestamp::UNIX_EPOCH,
             revision: 1,
         }

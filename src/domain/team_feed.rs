@@ -1,7 +1,7 @@
 //! What a team may see of the operations side, and what it must be told after records were changed.
 //!
-//! A team sees its standing assignments, their tasks, the sites of those, and the safety stops on any of them and on
-//! its operator. Tasks and sites leave its view only with assignments of the team: once a task is issued no site is
+//! A team sees its standing assignments, their tasks, the sites of those, its reports that were returned, and the safety
+//! stops on any of them and on its operator. Tasks and sites leave its view only with assignments of the team: once a task is issued no site is
 //! taken from it, and when one is split its parts are added. That is why the assignments that were changed are all that
 //! must be known to work out what left the view, and nobody has to remember what a client holds.
 
@@ -12,7 +12,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::domain::days::today_in;
-use crate::domain::ids::{AssignmentId, SiteId, TaskId};
+use crate::domain::ids::{AssignmentId, ReportId, SiteId, TaskId};
 use crate::domain::site::Site;
 
 /// An assignment with all that it lets its team see.
@@ -43,6 +43,26 @@ pub enum Item {
     Task(TaskId),
     /// A site of such a task.
     Site(SiteId),
+    /// A report of the team that waits for a new version.
+    Returned(ReportId),
+}
+
+/// What a team sees, and why.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sees {
+    /// By its standing assignments.
+    pub standing: Vec<Duty>,
+    /// Reports of its own.
+    pub returned: Vec<ReportId>,
+}
+
+impl Sees {
+    /// Every record of it.
+    #[must_use]
+    pub fn view(&self) -> View {
+        let returned = self.returned.iter().copied().map(Item::Returned);
+        View(self.standing.iter().flat_map(Duty::items).chain(returned).collect())
+    }
 }
 
 /// What to do with a record, in the order in which it is done.
@@ -59,12 +79,6 @@ pub enum Step {
 pub struct View(BTreeSet<Item>);
 
 impl View {
-    /// What standing assignments let their team see.
-    #[must_use]
-    pub fn of(standing: &[Duty]) -> Self {
-        Self(standing.iter().flat_map(Duty::items).collect())
-    }
-
     /// Whether the team sees a record.
     #[must_use]
     pub fn has(&self, item: Item) -> bool {
@@ -101,19 +115,20 @@ pub struct Plan {
     pub entered: View,
 }
 
-/// Works out what a team must be told, now that it sees what `standing` says, after the records in `touched` were
-/// changed, whoever they belong to. `left` are the assignments of the team among them that do not stand any more.
+/// Works out what a team must be told, now that it sees what `standing` and `returned` say, after the records in
+/// `touched` were changed, whoever they belong to. `left` are the assignments of the team among them that do not stand any
+/// more, and its reports that wait for a new version no more.
 ///
 /// A task that was changed brings its sites, as a new assignment does: some may be new. A team that already knows some of
 /// it is told again, which changes nothing; a record is named as removed only if an assignment once let the team see it.
 #[must_use]
-pub fn changes(standing: &[Duty], touched: &[Item], left: &[Duty]) -> Plan {
-    let view = View::of(standing);
+pub fn changes(sees: &Sees, touched: &[Item], left: &Sees) -> Plan {
+    let (standing, view) = (&sees.standing, sees.view());
     let touched: BTreeSet<Item> = touched.iter().copied().collect();
     let entered = View(standing.iter().flat_map(|duty| brought(duty, &touched)).collect());
-    let seen = touched.into_iter().filter(|item| view.has(*item)).chain(entered.0.iter().copied());
-    let gone = left.iter().flat_map(Duty::items).filter(|item| !view.has(*item));
-    let steps: BTreeSet<Step> = seen.map(Step::Show).chain(gone.map(Step::Remove)).collect();
+    let shown = touched.into_iter().filter(|item| view.has(*item)).chain(entered.0.iter().copied());
+    let gone = left.view().0.into_iter().filter(|item| !view.has(*item));
+    let steps: BTreeSet<Step> = shown.map(Step::Show).chain(gone.map(Step::Remove)).collect();
     Plan { steps: steps.into_iter().collect(), entered }
 }
 
@@ -165,6 +180,10 @@ mod tests {
         }
     }
 
+    fn sees(standing: &[Duty]) -> Sees {
+        Sees { standing: standing.to_vec(), returned: Vec::new() }
+    }
+
     fn task(id: u128) -> Item {
         Item::Task(TaskId::new(Uuid::from_u128(id)))
     }
@@ -180,25 +199,26 @@ mod tests {
     #[test]
     fn a_new_assignment_brings_its_task_and_sites() {
         let standing = [duty(1, 10, &[20, 21]), duty(2, 11, &[21, 22])];
-        let plan = changes(&standing, &[assignment(2)], &[]);
+        let plan = changes(&sees(&standing), &[assignment(2)], &Sees::default());
         let brought = [assignment(2), task(11), site(21), site(22)];
         assert_eq!(plan.steps, brought.map(Step::Show));
-        assert_eq!(plan.entered, View::of(&standing[1..]));
+        assert_eq!(plan.entered, sees(&standing[1..]).view());
     }
 
     #[test]
     fn an_ended_assignment_takes_along_only_what_no_other_one_shows() {
         let standing = [duty(1, 10, &[20, 21])];
-        let plan = changes(&standing, &[assignment(2)], &[duty(2, 11, &[21, 22])]);
+        let plan = changes(&sees(&standing), &[assignment(2)], &sees(&[duty(2, 11, &[21, 22])]));
         assert_eq!(plan.steps, [assignment(2), task(11), site(22)].map(Step::Remove));
-        let same_task = changes(&standing, &[assignment(2)], &[duty(2, 10, &[20, 21])]);
+        let same_task = changes(&sees(&standing), &[assignment(2)], &sees(&[duty(2, 10, &[20, 21])]));
         assert_eq!(same_task.steps, [Step::Remove(assignment(2))]);
     }
 
     #[test]
     fn what_others_changed_is_told_only_where_the_team_sees_it() {
         let standing = [duty(1, 10, &[20])];
-        let plan = changes(&standing, &[site(99), assignment(9), site(20), task(12)], &[]);
+        let plan =
+            changes(&sees(&standing), &[site(99), assignment(9), site(20), task(12)], &Sees::default());
         assert_eq!(plan.steps, [Step::Show(site(20))]);
         assert_eq!(plan.entered, View::default());
     }
@@ -206,7 +226,7 @@ mod tests {
     #[test]
     fn a_changed_task_brings_its_sites_which_may_be_parts_of_one_that_was_split() {
         let standing = [duty(1, 10, &[20, 21]), duty(2, 11, &[22])];
-        let plan = changes(&standing, &[task(10)], &[]);
+        let plan = changes(&sees(&standing), &[task(10)], &Sees::default());
         assert_eq!(plan.steps, [task(10), site(20), site(21)].map(Step::Show));
         assert!(
             plan.entered.has(site(21)) && !plan.entered.has(assignment(1)) && !plan.entered.has(site(22))
@@ -214,9 +234,28 @@ mod tests {
     }
 
     #[test]
+    fn a_returned_report_is_shown_until_it_is_mended() {
+        let report = ReportId::new(Uuid::from_u128(30));
+        let waits = Sees { standing: vec![duty(1, 10, &[20])], returned: vec![report] };
+        assert_eq!(
+            changes(&waits, &[Item::Returned(report)], &Sees::default()).steps,
+            [Step::Show(Item::Returned(report))]
+        );
+        let mended = Sees { returned: vec![], ..waits.clone() };
+        let left = Sees { standing: vec![], returned: vec![report] };
+        assert_eq!(
+            changes(&mended, &[Item::Returned(report)], &left).steps,
+            [Step::Remove(Item::Returned(report))]
+        );
+        let others = ReportId::new(Uuid::from_u128(31));
+        assert_eq!(changes(&mended, &[Item::Returned(others)], &Sees::default()).steps, []);
+    }
+
+    #[test]
     fn records_come_before_removals_and_assignments_before_tasks_and_sites() {
         let standing = [duty(7, 5, &[1])];
-        let plan = changes(&standing, &[site(1), assignment(7), assignment(8)], &[duty(8, 6, &[2])]);
+        let plan =
+            changes(&sees(&standing), &[site(1), assignment(7), assignment(8)], &sees(&[duty(8, 6, &[2])]));
         let shown = [assignment(7), task(5), site(1)].map(Step::Show);
         let removed = [assignment(8), task(6), site(2)].map(Step::Remove);
         assert_eq!(plan.steps, [shown, removed].concat());

@@ -1,4 +1,6 @@
-//! `BudgetReportService`.
+//! `BudgetReportService`: reports here, reporting periods in `restatement`.
+
+mod restatement;
 
 use std::pin::Pin;
 
@@ -60,6 +62,28 @@ impl BudgetReportService for BudgetReportRpc {
         let messages = self.app.stream_budget_report(&caller, query).await?;
         let answers = ReceiverStream::new(messages).map(|message| Ok(stream_message(message?)));
         Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn freeze_reporting_period(
+        &self,
+        request: Request<pb::FreezeReportingPeriodRequest>,
+    ) -> Result<Response<pb::FreezeReportingPeriodResponse>, Status> {
+        let answer = restatement::freeze(&self.app, &caller(&request)?, request.into_inner()).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn list_reporting_periods(
+        &self,
+        request: Request<pb::ListReportingPeriodsRequest>,
+    ) -> Result<Response<pb::ListReportingPeriodsResponse>, Status> {
+        Ok(Response::new(restatement::list(&self.app, &caller(&request)?, &request.into_inner()).await?))
+    }
+
+    async fn get_restatement(
+        &self,
+        request: Request<pb::GetRestatementRequest>,
+    ) -> Result<Response<pb::GetRestatementResponse>, Status> {
+        Ok(Response::new(restatement::get(&self.app, &caller(&request)?, &request.into_inner()).await?))
     }
 }
 

@@ -46,6 +46,10 @@ fn record(of: &Record) -> pb::ChangedRecord {
         Record::Assignment(of) => Sent::Assignment(convert::assignment::assignment(of)),
         Record::Task(of) => Sent::Task(convert::task::task(of)),
         Record::SafetyStop(of) => Sent::SafetyStop(convert::safety_stop::safety_stop(of)),
+        Record::Review(of) => Sent::ReportReview(convert::field_report::review::review(of)),
+        Record::Credit(of) => Sent::ReportCredit(convert::field_report::review::credit(of)),
+        Record::ReportingPeriod(of) => Sent::ReportingPeriod(convert::restatement::reporting_period(of)),
+        Record::ErasedVictim(of) => Sent::ErasedVictim(convert::personal::erased(of)),
     };
     pb::ChangedRecord { record: Some(record) }
 }

@@ -43,6 +43,27 @@ fn compare(before: &DynamicMessage, after: &DynamicMessage, parent: &str, paths:
     }
 }
 
+/// Whether a path such as `progress.areas[0].area_m2` names a field of a message. The number of an element is not
+/// looked at.
+pub(super) fn has_path(message: &str, path: &str) -> bool {
+    let Some(mut at) = POOL.as_ref().and_then(|pool| pool.get_message_by_name(message)) else { return false };
+    let mut steps = path.split('.').peekable();
+    while let Some(step) = steps.next() {
+        let (name, index) = step.split_once('[').map_or((step, None), |(name, index)| (name, Some(index)));
+        let Some(field) = at.get_field_by_name(name) else { return false };
+        let number = index.and_then(|index| index.strip_suffix(']'));
+        let is_number = number.is_some_and(|number| number.parse::<u16>().is_ok());
+        if index.is_some() && !(field.is_list() && is_number) {
+            return false;
+        }
+        match field.kind().as_message() {
+            Some(inner) => at = inner.clone(),
+            None => return steps.peek().is_none(),
+        }
+    }
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use prost::Message as _;
@@ -72,5 +93,26 @@ mod tests {
         assert_eq!(paths(&before, &before), Vec::<String>::new());
         assert_eq!(paths(&before, &after), ["title", "site_ids", "first_day", "completion.completed_on.day"]);
         assert_eq!(paths(&after, &pb::Task { first_day: None, ..after.clone() }), ["first_day"]);
+    }
+
+    #[test]
+    fn a_path_names_a_field() {
+        let has = |path| has_path("safelane.v1.FieldReport", path);
+        for path in
+            ["note", "work_date", "progress.areas[0].area_m2", "progress.areas", "ordnance.items[17].model"]
+        {
+            assert!(has(path), "{path}");
+        }
+        for path in [
+            "",
+            "nothing",
+            "note.text",
+            "note[0]",
+            "progress.areas[x]",
+            "progress.areas[0",
+            "progress..areas",
+        ] {
+            assert!(!has(path), "{path}");
+        }
     }
 }

@@ -27,7 +27,11 @@ pub const CODEC: EventCodec = EventCodec {
     encode_change: change::encode,
     request_differs: change::differs,
     encode_report: convert::field_report::encode_stored,
+    encode_halt: convert::safety_stop::encode_halt,
+    read_report: convert::field_report::read_content,
+    encode_attachment: convert::field_report::encode_attachment,
     report_differs,
+    victims_of_report: convert::field_report::victims_of,
 };
 
 fn report_differs(before: &[u8], after: &[u8]) -> Option<String> {
@@ -80,6 +84,11 @@ fn decode(kind: EventKind, bytes: &[u8]) -> Result<Event, Error> {
         EventKind::ReportReceived => {
             let stored = read::<pb::StoredReport>(bytes)?;
             let recorded_at = read_timestamp(stored.received_at.as_ref());
+            Some(Event::Changed(Place { revision: stored.revision, recorded_at }))
+        }
+        EventKind::AttachmentStored => {
+            let stored = read::<pb::AttachmentStored>(bytes)?;
+            let recorded_at = read_timestamp(stored.stored_at.as_ref());
             Some(Event::Changed(Place { revision: stored.revision, recorded_at }))
         }
     };

@@ -338,6 +338,7 @@ as_name!(
     pb::OrdnanceCategory,
     pb::OrdnanceCondition,
     pb::OrdnanceDisposal,
+    pb::PersonGroup,
     pb::ReleaseType,
     pb::ReportKind,
     pb::ReportState,
@@ -350,4 +351,5 @@ as_name!(
     pb::TeamState,
     pb::TeamType,
     pb::Terrain,
+    pb::VictimOutcome,
 );

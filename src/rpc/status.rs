@@ -158,6 +158,11 @@ fn add_rules(details: &mut ErrorDetails, refusal: &Refusal, reason: ErrorReason)
                 details.add_precondition_failure_violation(RULE, finding.reason.word(), &finding.text);
             }
         }
+        Refusal::AreaCredited { parts, .. } => {
+            for (_, text) in parts {
+                details.add_precondition_failure_violation(RULE, reason.as_str_name(), text);
+            }
+        }
         Refusal::NotReady { missing, .. } => {
             for text in missing {
                 details.add_precondition_failure_violation(RULE, reason.as_str_name(), text);
@@ -209,5 +214,6 @@ const fn away_reason(away: Away) -> ErrorReason {
         Away::OutcomeUnknown => ErrorReason::OutcomeUnknown,
         Away::Draining => ErrorReason::Draining,
         Away::Overloaded => ErrorReason::Overloaded,
+        Away::Files => ErrorReason::FilesAway,
     }
 }

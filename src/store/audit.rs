@@ -23,7 +23,7 @@ pub struct Finding {
 }
 
 /// Every rule that the audit checks, with its meaning.
-pub const INVARIANTS: [(&str, &str); 23] = [
+pub const INVARIANTS: [(&str, &str); 28] = [
     ("children_sum_to_allocated_out", "what a parent gave out is what its children received"),
     ("child_count_is_exact", "every allocation knows how many children it has"),
     ("reservations_sum_to_reserved", "what is reserved is what the reservations hold"),
@@ -51,7 +51,18 @@ pub const INVARIANTS: [(&str, &str); 23] = [
         "every_version_has_its_event",
         "every version of a report stands in its operator's journal, and nothing else does",
     ),
+    (
+        "every_attachment_has_its_event",
+        "every file that is present stands in its operator's journal, and nothing else does",
+    ),
     ("a_device_has_what_it_sent", "the numbers that were received of a device are those of its reports"),
+    ("an_approved_report_has_one_credit", "what is approved for a program counts there once"),
+    ("tasks_sum_their_credits", "what a task brought about is what its approved reports count for"),
+    ("credited_land_has_left_its_site", "land that counts has left its site, and only that by reports"),
+    (
+        "an_erased_victim_stays_erased",
+        "of a victim whose details were erased there are none, and the operator's journal says so",
+    ),
     (LEAF_HASH, "every stored hash is that of its stored bytes"),
 ];
 

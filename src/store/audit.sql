@@ -171,6 +171,14 @@ SELECT 'every_version_has_its_event', coalesce(v.organization_id, j.scope_id), c
  WHERE ($1::uuid IS NULL OR coalesce(v.organization_id, j.scope_id) = $1)
    AND (v.report_id IS NULL OR j.scope_id IS NULL)
 UNION ALL
+SELECT 'every_attachment_has_its_event', coalesce(a.organization_id, j.scope_id), coalesce(a.organization_id, j.scope_id),
+       format('attachment %s at revision %s, event at revision %s', encode(a.sha256, 'hex'), a.revision, j.revision)
+  FROM attachments a
+  FULL JOIN (SELECT scope_id, revision FROM journal WHERE kind = 8) j
+    ON j.scope_id = a.organization_id AND j.revision = a.revision
+ WHERE ($1::uuid IS NULL OR coalesce(a.organization_id, j.scope_id) = $1)
+   AND (a.sha256 IS NULL OR j.scope_id IS NULL)
+UNION ALL
 -- A number may be of several reports; none may be of no report, and none of a report may be missing.
 SELECT 'a_device_has_what_it_sent', d.organization_id, d.device_id,
        format('%s numbers were received, %s are of reports, %s of these were received', d.numbers, n.sent, n.received)
@@ -187,3 +195,45 @@ SELECT 'a_device_has_what_it_sent', d.organization_id, d.device_id,
                   FROM report_versions v JOIN reports r ON r.report_id = v.report_id
                  WHERE v.device_id = d.device_id AND r.organization_id = d.organization_id) s) n ON TRUE
  WHERE n.sent <> d.numbers OR n.received <> d.numbers
+UNION ALL
+SELECT 'an_approved_report_has_one_credit', r.organization_id, r.report_id,
+       format('%s: version %s is approved, version %s is credited', r.state, r.approved_version, c.version)
+  FROM reports r
+  LEFT JOIN credits c ON c.report_id = r.report_id AND c.ended_revision IS NULL
+ WHERE ($1::uuid IS NULL OR r.organization_id = $1 OR r.program_id = $1)
+   AND c.version IS DISTINCT FROM CASE WHEN r.program_id IS NULL THEN NULL ELSE r.approved_version END
+UNION ALL
+SELECT 'tasks_sum_their_credits', t.program_id, t.task_id,
+       format('figure %s: the task has %s, its credits have %s', coalesce(h.place, c.place), h.figure, c.figure)
+  FROM tasks t
+  LEFT JOIN LATERAL UNNEST(t.approved) WITH ORDINALITY AS h(figure, place) ON TRUE
+  FULL JOIN (SELECT d.task_id, o.place, sum(o.figure) AS figure
+               FROM credits d CROSS JOIN LATERAL UNNEST(d.outputs) WITH ORDINALITY AS o(figure, place)
+              WHERE d.ended_revision IS NULL GROUP BY d.task_id, o.place) c
+    ON c.task_id = t.task_id AND c.place = h.place
+ WHERE ($1::uuid IS NULL OR t.program_id = $1) AND coalesce(h.figure, 0) <> coalesce(c.figure, 0)
+UNION ALL
+-- Of reports that were neither amended nor voided: what ended may have been measured or decided since.
+SELECT 'credited_land_has_left_its_site', coalesce(m.authority_id, c.program_id), coalesce(m.report_id, c.report_id),
+       format('site %s, %s: %s m2 moved, %s m2 are credited', coalesce(m.site_id, c.site_id), coalesce(m.kind, c.release_type),
+              m.area_m2, c.area_m2)
+  FROM (SELECT authority_id, report_id, site_id, kind, sum(area_m2) AS area_m2
+          FROM land_movements WHERE report_id IS NOT NULL GROUP BY authority_id, report_id, site_id, kind) m
+  FULL JOIN (SELECT program_id, report_id, site_id, release_type, sum(area_m2) AS area_m2
+               FROM credited_areas WHERE moved
+              GROUP BY program_id, report_id, site_id, release_type) c
+    ON c.report_id = m.report_id AND c.site_id = m.site_id AND c.release_type = m.kind
+ WHERE ($1::uuid IS NULL OR m.authority_id = $1 OR c.program_id = $1)
+   AND coalesce(m.area_m2, 0) <> -coalesce(c.area_m2, 0)
+   AND NOT EXISTS (SELECT FROM credits e WHERE e.report_id = coalesce(m.report_id, c.report_id)
+                      AND e.ended_revision IS NOT NULL)
+UNION ALL
+SELECT 'an_erased_victim_stays_erased', e.organization_id, e.victim_id,
+       format('report %s: %s sealed records, erased at revision %s, which %s', e.report_id, r.counted, e.revision,
+              CASE WHEN c.revision IS NULL THEN 'does not say so' ELSE 'says so' END)
+  FROM erased_victims e
+  JOIN LATERAL (SELECT count(*) AS counted FROM personal_records p WHERE p.organization_id = e.organization_id
+                   AND p.report_id = e.report_id AND p.victim_id = e.victim_id) r ON TRUE
+  LEFT JOIN change_subjects c ON c.scope_id = e.organization_id AND c.revision = e.revision
+   AND c.subject_id = e.victim_id AND c.kind = 'victim'
+ WHERE ($1::uuid IS NULL OR e.organization_id = $1) AND (r.counted <> 0 OR c.revision IS NULL)

@@ -37,6 +37,8 @@ pub enum EventKind {
     Changed = 6,
     /// A `StoredReport`: a version of a field report that was received.
     ReportReceived = 7,
+    /// An `AttachmentStored`: a file that became whole.
+    AttachmentStored = 8,
 }
 
 impl EventKind {
@@ -49,6 +51,7 @@ impl EventKind {
             5 => Ok(Self::EntryPosted),
             6 => Ok(Self::Changed),
             7 => Ok(Self::ReportReceived),
+            8 => Ok(Self::AttachmentStored),
             other => Err(Error::bug(format!("the journal holds events of unknown kind {other}"))),
         }
     }

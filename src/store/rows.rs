@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::domain::currency::Currency;
 use crate::domain::days::Days;
+use crate::domain::field_report::outputs::Outputs;
 use crate::domain::ids::{
     AllocationId, ObligationId, OrganizationId, PeriodId, ProgramId, ReservationId, TaskId,
 };
@@ -271,4 +272,9 @@ impl TryFrom<ObligationRow> for Obligation {
             revision: row.revision,
         })
     }
+}
+
+/// Outputs as they are stored.
+pub(super) fn outputs(stored: &[i64]) -> Result<Outputs, Error> {
+    Outputs::read(stored).ok_or_else(|| corrupt("outputs")(format!("have {} figures", stored.len())))
 }

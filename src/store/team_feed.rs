@@ -3,7 +3,9 @@
 use sqlx::{FromRow, PgExecutor};
 use uuid::Uuid;
 
-use crate::domain::ids::{AssignmentId, OrganizationId, SafetyStopId, ScopeId, SiteId, TaskId, TeamId};
+use crate::domain::ids::{
+    AssignmentId, OrganizationId, ReportId, SafetyStopId, ScopeId, SiteId, TaskId, TeamId,
+};
 use crate::domain::kind::Kind;
 use crate::domain::team_feed::{Duty, Item, View};
 use crate::error::Error;
@@ -112,7 +114,7 @@ struct TouchedRow {
     kinds: Vec<String>,
 }
 
-/// Assignments, tasks and sites that a journal touched after a position, of at most `limit` ids, in order. Records of
+/// Assignments, tasks, sites and reports that a journal touched after a position, of at most `limit` ids, in order. Records of
 /// different kinds that share an id are at one position, and come together.
 ///
 /// # Errors
@@ -124,7 +126,7 @@ pub async fn list_touched(
     after: Position,
     limit: i64,
 ) -> Result<Vec<Touched>, Error> {
-    let kinds = [Kind::Assignment, Kind::Task, Kind::Site].map(|kind| kind.to_string());
+    let kinds = [Kind::Assignment, Kind::Task, Kind::Site, Kind::Report].map(|kind| kind.to_string());
     let rows: Vec<TouchedRow> = sqlx::query_as(
         "-- team_feed.list_touched
          SELECT revision, subject_id, array_agg(kind ORDER BY kind) AS kinds FROM change_subjects
@@ -139,14 +141,15 @@ pub async fn list_touched(
     .fetch_all(conn)
     .await
     .map_err(failed)?;
-    let [assignment, task, _] = kinds;
+    let [assignment, task, site, _] = kinds;
     let mut touched = Vec::new();
     for TouchedRow { revision, subject_id, kinds } in rows {
         touched.extend(kinds.into_iter().map(|kind| {
             let item = match kind {
                 kind if kind == assignment => Item::Assignment(AssignmentId::new(subject_id)),
                 kind if kind == task => Item::Task(TaskId::new(subject_id)),
-                _ => Item::Site(SiteId::new(subject_id)),
+                kind if kind == site => Item::Site(SiteId::new(subject_id)),
+                _ => Item::Returned(ReportId::new(subject_id)),
             };
             Touched { position: Position { revision, subject: subject_id }, item }
         }));

@@ -72,24 +72,55 @@ fn the_domain_knows_nothing_but_itself() {
 
 #[test]
 fn sql_is_only_in_the_store() {
-    for layer in ["app", "rpc", "server", "cli", "domain"] {
+    for layer in ["app", "rpc", "server", "cli", "domain", "files"] {
         expect_none(layer, &["sqlx"]);
     }
 }
 
 #[test]
+fn files_are_only_in_their_layer() {
+    for layer in ["app", "rpc", "server", "cli", "domain", "store"] {
+        expect_none(layer, &["object_store"]);
+    }
+}
+
+#[test]
 fn the_wire_is_only_in_rpc_and_server() {
-    for layer in ["app", "store", "domain"] {
+    for layer in ["app", "store", "domain", "files"] {
         expect_none(layer, &["tonic", "prost"]);
     }
 }
 
 #[test]
 fn nothing_points_back() {
+    expect_none("files", &["crate::app", "crate::rpc", "crate::server", "crate::cli", "crate::store"]);
     expect_none("store", &["crate::app", "crate::rpc", "crate::server", "crate::cli"]);
     expect_none("app", &["crate::rpc", "crate::server", "crate::cli"]);
     expect_none("rpc", &["crate::server", "crate::cli"]);
     expect_none("server", &["crate::cli"]);
+}
+
+#[test]
+fn a_device_knows_nothing_but_the_contract() {
+    let forbidden = ["crate::app", "crate::store", "crate::server", "crate::files", "crate::telemetry"];
+    expect_none("cli/field", &forbidden);
+    let mut wire = offences("cli/field", &["crate::rpc"]);
+    wire.retain(|line| !line.contains("crate::rpc::pb") && !line.contains("crate::rpc::{DESCRIPTOR, pb}"));
+    assert!(wire.is_empty(), "src/cli/field must use the generated client only:\n{}", wire.join("\n"));
+    // Types without any rule of the service: how a reference is made of an id.
+    let mut rules = offences("cli/field", &["crate::domain"]);
+    rules.retain(|line| !line.contains("domain::field_report::reference") && !line.contains("domain::ids"));
+    assert!(rules.is_empty(), "src/cli/field must not use rules:\n{}", rules.join("\n"));
+}
+
+#[test]
+fn the_outbox_of_a_device_is_the_only_other_store() {
+    for layer in ["app", "store", "rpc", "server", "domain"] {
+        expect_none(layer, &["rusqlite"]);
+    }
+    let mut found = offences("cli", &["rusqlite"]);
+    found.retain(|line| !line.contains("cli/field/outbox"));
+    assert!(found.is_empty(), "only the outbox may use SQLite:\n{}", found.join("\n"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use crate::harness::fresh_id;
+use crate::harness::{files_of, fresh_id};
 
 /// Longer than a start may take, initdb included.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -24,6 +24,9 @@ pub(crate) fn safelane(arguments: &[&str]) -> Command {
         if name.starts_with("SAFELANE_") || name.starts_with("OTEL_") || name == "DATABASE_URL" {
             command.env_remove(name);
         }
+    }
+    if !arguments.contains(&"--data-dir") {
+        command.env("SAFELANE_ATTACHMENTS", files_of("any"));
     }
     command.kill_on_drop(true);
     command
@@ -63,7 +66,8 @@ impl Service {
     /// Serves a database of a test.
     pub(crate) async fn on(url: &str, arguments: &[&str]) -> Self {
         let mut command = safelane(&["serve"]);
-        command.args(arguments).env("DATABASE_URL", url);
+        let database = url.rsplit('/').next().and_then(|end| end.split('?').next()).expect("a name");
+        command.args(arguments).env("DATABASE_URL", url).env("SAFELANE_ATTACHMENTS", files_of(database));
         Self::start(command).await
     }
 

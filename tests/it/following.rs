@@ -120,11 +120,11 @@ impl Held {
                 Message::Snapshot(part) => put(&mut self.unfinished, &part.rows),
                 Message::SnapshotEnd(end) => {
                     self.rows = std::mem::take(&mut self.unfinished);
-                    self.totals = end.totals.expect("totals");
+                    self.totals = end.totals.clone().expect("totals");
                 }
                 Message::Report(report) => {
                     put(&mut self.rows, &report.rows);
-                    self.totals = report.totals.expect("totals");
+                    self.totals = report.totals.clone().expect("totals");
                 }
                 _ => {}
             }
@@ -151,7 +151,7 @@ pub(crate) async fn report(client: &Client, of: &pb::StreamBudgetReportRequest) 
 
 /// A report as a client of its stream would hold it.
 pub(crate) fn held(report: &pb::BudgetReport) -> Held {
-    let mut held = Held { totals: report.totals.expect("totals"), ..Held::default() };
+    let mut held = Held { totals: report.totals.clone().expect("totals"), ..Held::default() };
     put(&mut held.rows, &report.rows);
     held
 }

@@ -30,8 +30,13 @@ impl Gate {
 
     /// A message with the token of a role in an organization.
     pub(crate) fn sent<T>(&self, role: &str, organization: &str, message: T) -> Request<T> {
+        self.sent_by(role, role, organization, message)
+    }
+
+    /// The same with a name.
+    pub(crate) fn sent_by<T>(&self, name: &str, role: &str, organization: &str, message: T) -> Request<T> {
         let now = START.parse::<Timestamp>().unwrap().as_second();
-        let claims = json!({ "iss": "safelane-dev", "aud": "safelane", "sub": role, "role": role,
+        let claims = json!({ "iss": "safelane-dev", "aud": "safelane", "sub": name, "role": role,
             "org": organization, "iat": now, "exp": now + 3_600 });
         let token = self.key.sign(&claims).unwrap();
         let mut request = Request::new(message);

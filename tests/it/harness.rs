@@ -5,14 +5,17 @@
 //! process stops the cluster when this process ends, however it ends.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use safelane::app::personal_key::PersonalKeys;
 use safelane::clock::Clock;
 use safelane::domain::policy::Policy;
+use safelane::files::place::Place;
 use safelane::rpc::pb::budget_report_service_client::BudgetReportServiceClient;
 use safelane::rpc::pb::field_report_service_client::FieldReportServiceClient;
 use safelane::rpc::pb::funding_service_client::FundingServiceClient;
@@ -36,6 +39,8 @@ use tonic::transport::{Channel, Endpoint};
 const CONNECTIONS: u32 = 8;
 /// The database that every test's database is a copy of.
 const TEMPLATE: &str = "safelane_template";
+/// The key of personal data.
+pub(crate) const PERSONAL_KEY: &str = "7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a";
 /// When every test begins, unless it sets its clock.
 pub(crate) const START: &str = "1998-06-15T12:00:00Z";
 
@@ -147,6 +152,7 @@ impl TestDatabase {
 
     pub(crate) async fn drop(self) {
         run_admin(cluster().await, format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;
+        std::fs::remove_dir_all(files_of(&self.name)).ok();
     }
 }
 
@@ -182,13 +188,22 @@ impl World {
 
     /// Starts a server on a database.
     pub(crate) async fn start_on(database: TestDatabase, jwks: Option<JwksSettings>) -> Self {
-        Self::start_with(database, settings(jwks)).await
+        let settings = settings(&database, jwks);
+        Self::start_with(database, settings).await
     }
 
     /// Starts a server that does not show its proto files.
     pub(crate) async fn start_without_reflection() -> Self {
-        let settings = ServerSettings { reflection: false, ..settings(None) };
-        Self::start_with(TestDatabase::create().await, settings).await
+        let database = TestDatabase::create().await;
+        let settings = ServerSettings { reflection: false, ..settings(&database, None) };
+        Self::start_with(database, settings).await
+    }
+
+    /// Starts a server that has no keys for personal data.
+    pub(crate) async fn start_without_personal_keys() -> Self {
+        let database = TestDatabase::create().await;
+        let settings = ServerSettings { personal_keys: None, ..settings(&database, None) };
+        Self::start_with(database, settings).await
     }
 
     async fn start_with(database: TestDatabase, settings: ServerSettings) -> Self {
@@ -211,9 +226,20 @@ impl World {
 
     /// Another replica; with keys it asks for tokens.
     pub(crate) async fn replica_with(&self, jwks: Option<JwksSettings>) -> Replica {
+        self.replica_as(settings(&self.database, jwks)).await
+    }
+
+    /// Another replica, with other keys for personal data.
+    pub(crate) async fn replica_with_personal_keys(&self, keys: &str) -> Replica {
+        let personal_keys = Some(PersonalKeys::parse(keys).expect("keys"));
+        let settings = ServerSettings { personal_keys, ..settings(&self.database, None) };
+        self.replica_as(settings).await
+    }
+
+    async fn replica_as(&self, settings: ServerSettings) -> Replica {
         let store = Store::new(self.database.options.clone(), CONNECTIONS);
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        let server = Server::bind(settings(jwks), store, clock).await.expect("the replica binds");
+        let server = Server::bind(settings, store, clock).await.expect("the replica binds");
         let address = server.address();
         let stop = CancellationToken::new();
         let serving = server.run_until(stop.clone(), CancellationToken::new());
@@ -308,7 +334,7 @@ impl Replica {
     }
 }
 
-fn settings(jwks: Option<JwksSettings>) -> ServerSettings {
+fn settings(database: &TestDatabase, jwks: Option<JwksSettings>) -> ServerSettings {
     ServerSettings {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         jwks,
@@ -317,7 +343,14 @@ fn settings(jwks: Option<JwksSettings>) -> ServerSettings {
         drain_deadline: Duration::from_secs(10),
         limits: Limits::default(),
         policy: Policy::default(),
+        personal_keys: Some(PersonalKeys::parse(PERSONAL_KEY).expect("a key")),
+        attachments: Place::Folder(files_of(&database.name)),
     }
+}
+
+/// Where the servers of a database keep files. It goes with the cluster.
+pub(crate) fn files_of(database: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("safelane-tests-{}", std::process::id())).join("files").join(database)
 }
 
 pub(crate) async fn connect(address: SocketAddr) -> Channel {

@@ -81,6 +81,22 @@ impl Stranger<'_> {
         self.finds_nothing("VerifyLedger", funding.verify_ledger(self.funder(sent)).await);
         let sent = pb::GetBudgetReportRequest { program_id: program_id.clone(), ..Default::default() };
         self.finds_nothing("GetBudgetReport", reports.get_budget_report(self.funder(sent)).await);
+        let sent = pb::ListReportingPeriodsRequest { program_id: program_id.clone(), ..Default::default() };
+        self.finds_nothing("ListReportingPeriods", reports.list_reporting_periods(self.funder(sent)).await);
+        let (reporting_period_id, id) = (fresh_id(), program_id.clone());
+        let sent = pb::GetRestatementRequest { program_id: id, reporting_period_id, ..Default::default() };
+        self.finds_nothing("GetRestatement", reports.get_restatement(self.funder(sent)).await);
+        let period = pb::ReportingPeriod {
+            reporting_period_id: fresh_id(),
+            program_id: program_id.clone(),
+            code: "1997".to_owned(),
+            first_day: Some(pb::Date { year: 1997, month: 1, day: 1 }),
+            last_day: Some(pb::Date { year: 1997, month: 12, day: 31 }),
+            ..pb::ReportingPeriod::default()
+        };
+        let sent = pb::FreezeReportingPeriodRequest { reporting_period: Some(period) };
+        let frozen = reports.freeze_reporting_period(self.coordinator(sent)).await;
+        self.finds_nothing("FreezeReportingPeriod", frozen);
         let delivery = pb::Delivery::State.into();
         let sent = pb::StreamBudgetReportRequest { program_id, delivery, ..Default::default() };
         self.finds_nothing("StreamBudgetReport", reports.stream_budget_report(self.funder(sent)).await);

@@ -13,9 +13,7 @@ use crate::harness::in_world;
 
 #[tokio::test]
 async fn a_python_client_plays_the_example_to_the_cent() {
-    let Ok(python) = std::env::var("SAFELANE_TEST_PYTHON") else {
-        panic!("SAFELANE_TEST_PYTHON is not set: run `make test`, which installs the Python client");
-    };
+    let python = interpreter();
     let code = tempfile::tempdir().expect("a folder");
     generate(&python, code.path()).await;
     in_world(async |world| {
@@ -37,7 +35,15 @@ async fn a_python_client_plays_the_example_to_the_cent() {
     .await;
 }
 
-async fn generate(python: &str, into: &Path) {
+/// The Python with the client's packages.
+pub(crate) fn interpreter() -> String {
+    std::env::var("SAFELANE_TEST_PYTHON").unwrap_or_else(|_| {
+        panic!("SAFELANE_TEST_PYTHON is not set: run `make test`, which installs the Python client")
+    })
+}
+
+/// Generates the client's code from the proto files.
+pub(crate) async fn generate(python: &str, into: &Path) {
     let proto = Path::new(env!("CARGO_MANIFEST_DIR")).join("proto");
     let files = std::fs::read_dir(proto.join("safelane/v1")).expect("the proto files");
     let mut command = Command::new(python);

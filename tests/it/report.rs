@@ -28,7 +28,7 @@ fn assert_sums(report: &pb::BudgetReport) {
     let sum = |bucket: fn(&pb::Buckets) -> i64| -> i64 {
         report.rows.iter().map(|row| bucket(row.buckets.as_ref().expect("buckets"))).sum()
     };
-    let totals = report.totals.expect("totals");
+    let totals = report.totals.clone().expect("totals");
     assert_eq!(totals.available, sum(|row| row.available));
     assert_eq!(totals.reserved, sum(|row| row.reserved));
     assert_eq!(totals.obligated, sum(|row| row.obligated));
@@ -52,7 +52,7 @@ async fn totals_are_the_sums_of_the_rows_at_every_depth() {
         let one = pb::GetBudgetReportRequest { period_id: desk.period_id.clone(), ..asked(&desk) };
         let period = get(world, one.clone()).await.unwrap();
         assert_sums(&period);
-        assert_eq!(period.totals.expect("totals").received, 8_500_000_000);
+        assert_eq!(period.totals.clone().expect("totals").received, 8_500_000_000);
         for (depth, shown) in [
             (0, vec!["FY1998"]),
             (1, vec!["FY1998", "A", "B", "C"]),
@@ -85,11 +85,11 @@ async fn a_subtree_counts_what_its_top_received() {
         let below = pb::GetBudgetReportRequest { allocation_id: desk.node("A1"), ..asked(&desk) };
         let report = get(world, below.clone()).await.unwrap();
         assert_eq!(codes(&report), ["A1", "T1"]);
-        assert_eq!(report.totals.expect("totals").received, 1_200_000_000);
+        assert_eq!(report.totals.clone().expect("totals").received, 1_200_000_000);
         assert_sums(&report);
         let top = pb::GetBudgetReportRequest { max_depth: Some(0), ..below };
         let top = get(world, top).await.unwrap();
-        assert_eq!((codes(&top), top.totals), (vec!["A1"], report.totals));
+        assert_eq!((codes(&top), top.totals.clone()), (vec!["A1"], report.totals));
     })
     .await;
 }
@@ -113,6 +113,18 @@ async fn a_profile_renames_the_columns_and_nothing_else() {
         }
     })
     .await;
+}
+
+/// What waits for a decision is known of the present only.
+fn without_provisional(report: &pb::BudgetReport) -> pb::BudgetReport {
+    let mut report = report.clone();
+    for row in &mut report.rows {
+        row.provisional = None;
+    }
+    if let Some(totals) = &mut report.totals {
+        totals.provisional = None;
+    }
+    report
 }
 
 #[tokio::test]
@@ -141,7 +153,7 @@ async fn every_revision_reports_what_it_reported_then() {
                 assert_eq!(report.revision, *revision);
                 let as_of = Some(AsOf::AsOfRevision(*revision));
                 let again = get(world, pb::GetBudgetReportRequest { as_of, ..scope.clone() }).await.unwrap();
-                assert_eq!(again, *report, "revision {revision}");
+                assert_eq!(without_provisional(&again), without_provisional(report), "revision {revision}");
             }
         }
         // Before the period, before its allocations.
@@ -170,7 +182,7 @@ async fn a_date_reports_what_was_recorded_by_its_end() {
         let received = async |day| {
             let as_of = Some(AsOf::AsOfDate(pb::Date { year: 1998, month: 6, day }));
             let report = get(world, pb::GetBudgetReportRequest { as_of, ..asked(&desk) }).await.unwrap();
-            (report.revision, report.totals.expect("totals").received, report.rows.len())
+            (report.revision, report.totals.clone().expect("totals").received, report.rows.len())
         };
         assert_eq!(received(14).await, (0, 0, 0));
         assert_eq!(received(15).await, (8, 100, 6));

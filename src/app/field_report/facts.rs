@@ -9,13 +9,14 @@ use uuid::Uuid;
 
 use crate::domain::accreditation::{Accreditation, counts_for, valid_days};
 use crate::domain::days::{Days, today_in};
-use crate::domain::field_report::FieldReport;
 use crate::domain::field_report::filing::KnownReport;
 use crate::domain::field_report::quarantine::{Known, KnownTask};
+use crate::domain::field_report::{Attachment, AttachmentStates, FieldReport};
 use crate::domain::ids::{DeviceId, OrganizationId, ProgramId, ReportId, TaskId, TeamId};
 use crate::error::Error;
 use crate::store::Connection;
 use crate::store::accreditation::list_for;
+use crate::store::attachment::list_present;
 use crate::store::field_report::facts::{
     Alike, OrderedTask, list_alike, list_ordered_tasks, list_owners, list_sent,
 };
@@ -36,6 +37,8 @@ pub(super) struct Facts {
     /// Reports by what makes them alike, those that were received first before the others.
     alike: BTreeMap<Alike, BTreeSet<(i64, ReportId)>>,
     numbers: BTreeMap<(DeviceId, i64), ReportId>,
+    /// Size and media type of files that are there, by their SHA-256.
+    files: BTreeMap<[u8; 32], (i64, String)>,
 }
 
 /// What makes a report look like another; none where several a day are usual.
@@ -63,6 +66,7 @@ impl Facts {
             accreditations: Vec::new(),
             alike: BTreeMap::new(),
             numbers: BTreeMap::new(),
+            files: BTreeMap::new(),
         };
         let (Some(first), last) = days else { return Ok(facts) };
         let worked = Days::new(first, last).map_err(Error::bug)?;
@@ -83,7 +87,14 @@ impl Facts {
         }
         let numbers: BTreeSet<_> = reports().map(|report| (report.device, report.sequence)).collect();
         let numbers: Vec<_> = numbers.into_iter().collect();
-        facts.numbers = list_numbers(conn, operator, &numbers).await?.into_iter().collect();
+        facts.numbers = list_numbers(&mut *conn, operator, &numbers).await?.into_iter().collect();
+        let files: BTreeSet<[u8; 32]> =
+            reports().flat_map(|report| &report.attachments).map(|file| file.sha256).collect();
+        if !files.is_empty() {
+            let files: Vec<[u8; 32]> = files.into_iter().collect();
+            let present = list_present(conn, operator, &files).await?.into_iter();
+            facts.files = present.map(|file| (file.sha256, (file.size, file.media_type))).collect();
+        }
         Ok(facts)
     }
 
@@ -122,8 +133,20 @@ impl Facts {
             alike: self.alike_to(report),
             under_this_number: self.numbers.get(&(report.device, report.sequence)).copied(),
             base_missing,
+            files: self.files_of(report),
             task: task.map(|task| known_task(task, &zone)),
         }
+    }
+
+    fn files_of(&self, report: &FieldReport) -> BTreeMap<[u8; 32], (i64, String)> {
+        let there = |file: &Attachment| Some((file.sha256, self.files.get(&file.sha256)?.clone()));
+        report.attachments.iter().filter_map(there).collect()
+    }
+
+    /// What a report declares, and whether it is there.
+    pub(super) fn declared(&self, report: &FieldReport) -> AttachmentStates {
+        let state = |file: &Attachment| (file.sha256, self.files.contains_key(&file.sha256));
+        report.attachments.iter().map(state).collect()
     }
 
     fn accredited(&self, report: &FieldReport, task: &OrderedTask) -> bool {

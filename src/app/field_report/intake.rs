@@ -8,14 +8,19 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::app::codec::EventCodec;
+use crate::app::personal_key::PersonalKeys;
+use crate::app::token::{Filter, Sealer};
 use crate::domain::field_report::clock::{captured_at, clock_offset_ms};
 use crate::domain::field_report::filing::{Chain, KnownReport, KnownVersion, version_of};
 use crate::domain::field_report::quarantine::holds;
+use crate::domain::field_report::review::Reviewed;
 use crate::domain::field_report::sequence::{RUNS_MAX, Received};
 use crate::domain::field_report::{
-    AttachmentStates, FieldReport, Hold, HoldReason, Receipt, ReportOutcome, ReportState, StoredReport,
+    FieldReport, Hold, HoldReason, Receipt, ReportOutcome, ReportState, StoredReport,
 };
 use crate::domain::ids::{DeviceId, OrganizationId, ReportId};
+use crate::domain::personal::{About, SealedRecord};
+use crate::domain::text::Reason;
 use crate::error::Error;
 use crate::store::Connection;
 use crate::store::field_report::known::{find_chains, find_devices};
@@ -32,18 +37,29 @@ pub(super) struct Sender {
     pub(super) at: Timestamp,
 }
 
+/// What it takes to write a report down.
+#[derive(Clone)]
+pub(super) struct Tools {
+    pub(super) codec: EventCodec,
+    pub(super) sealer: Sealer,
+    pub(super) keys: Option<PersonalKeys>,
+}
+
 /// A group of reports on its way.
 pub(super) struct Intake {
     sender: Sender,
     head: Head,
-    codec: EventCodec,
+    tools: Tools,
     facts: Facts,
     chains: BTreeMap<ReportId, Chain>,
     devices: BTreeMap<DeviceId, Received>,
     changed: BTreeSet<ReportId>,
     went_on: BTreeSet<DeviceId>,
     added: Vec<NewVersion>,
+    sealed: Vec<SealedRecord>,
     events: Vec<NewEvent>,
+    /// Reports that came back from their team, with the revision of the version that mends them.
+    mended: Vec<(ReportId, i64)>,
     revision: i64,
 }
 
@@ -53,7 +69,7 @@ impl Intake {
         conn: &mut Connection,
         sender: Sender,
         head: Head,
-        codec: EventCodec,
+        tools: Tools,
         group: &[Sent],
     ) -> Result<Self, Error> {
         let ids: BTreeSet<Uuid> = group.iter().map(|sent| sent.report.id.uuid()).collect();
@@ -66,14 +82,16 @@ impl Intake {
         Ok(Self {
             sender,
             head,
-            codec,
+            tools,
             facts,
             chains,
             devices,
             changed: BTreeSet::new(),
             went_on: BTreeSet::new(),
             added: Vec::new(),
+            sealed: Vec::new(),
             events: Vec::new(),
+            mended: Vec::new(),
             revision: head.revision,
         })
     }
@@ -108,11 +126,38 @@ impl Intake {
 
     /// The first field in which two reports differ.
     pub(super) fn differs(&self, before: &[u8], after: &[u8]) -> Option<String> {
-        (self.codec.report_differs)(before, after)
+        (self.tools.codec.report_differs)(before, after)
+    }
+
+    /// What the content of a stored version says.
+    pub(super) fn read(&self, content: &[u8]) -> Result<FieldReport, Error> {
+        (self.tools.codec.read_report)(content)
     }
 
     pub(super) fn take_events(&mut self) -> Vec<NewEvent> {
         std::mem::take(&mut self.events)
+    }
+
+    /// Whether details of victims can be sealed.
+    pub(super) const fn takes_personal(&self) -> bool {
+        self.tools.keys.is_some()
+    }
+
+    /// Seals the details that came with a report. Those that are there already are found when they are written.
+    pub(super) fn seal(&mut self, report: &FieldReport) -> Result<(), Error> {
+        let Some(keys) = &self.tools.keys else { return Ok(()) };
+        let (operator, version) = (self.sender.operator, version_of(report));
+        for (victim, details) in &report.personal {
+            let about = About { operator, report: report.id, version, victim: *victim };
+            let sealed = keys.seal(about, &details.0)?;
+            self.sealed.push(SealedRecord { about, sealed, stored_at: self.sender.at });
+        }
+        Ok(())
+    }
+
+    /// The details to write.
+    pub(super) fn sealed(&self) -> &[SealedRecord] {
+        &self.sealed
     }
 
     /// The rows to write.
@@ -122,6 +167,7 @@ impl Intake {
             at: self.sender.at,
             reports: self.changed.iter().filter_map(|id| Some(&self.chains.get(id)?.report)).collect(),
             versions: &self.added,
+            mended: &self.mended,
             devices: self.went_on.iter().filter_map(|id| Some((*id, self.devices.get(id)?))).collect(),
         }
     }
@@ -139,7 +185,7 @@ impl Intake {
             report: report.id,
             version,
             content_sha256: stored.content_sha256,
-            attachments: declared(report),
+            attachments: self.facts.declared(report),
             received_at: stored.received_at,
             revision: stored.revision,
         };
@@ -150,8 +196,16 @@ impl Intake {
     pub(super) fn add_newest(&mut self, sent: &Sent, base_missing: bool) -> Result<Submitted, Error> {
         let report = &sent.report;
         self.expect_room(report)?;
-        let found = holds(report, &self.facts.known(report, self.sender.at, base_missing));
+        let mut found = holds(report, &self.facts.known(report, self.sender.at, base_missing));
+        if sent.amendment.is_some() {
+            // It has the number of what it amends, whose land has left the site already; its approval looks again.
+            let again = [HoldReason::SequenceReused, HoldReason::AreaBeyondSite];
+            found.retain(|hold| !again.contains(&hold.reason));
+        }
         let before = self.chains.get(&report.id).map(|chain| chain.report.clone());
+        if before.as_ref().is_some_and(|before| before.state == ReportState::Returned) {
+            self.mended.push((report.id, self.revision + 1));
+        }
         let revision = self.revision + 1;
         let now = KnownReport {
             id: report.id,
@@ -166,6 +220,8 @@ impl Intake {
             newest_version: version_of(report),
             state: if found.is_empty() { ReportState::Received } else { ReportState::Held },
             holds: reasons(&found),
+            approved_version: before.as_ref().and_then(|before| before.approved_version),
+            claimed: report.claims.outputs,
             revision,
         };
         self.facts.note(before.as_ref(), &now);
@@ -194,10 +250,12 @@ impl Intake {
         let (report, version, at) = (&sent.report, version_of(&sent.report), self.sender.at);
         self.revision += 1;
         let revision = self.revision;
+        let amendment = sent.amendment.as_ref().map_or("", Reason::as_str).to_owned();
         let known = KnownVersion {
             content_sha256: report.content_sha256,
             received_at: at,
             holds: found.clone(),
+            amendment: amendment.clone(),
             revision,
         };
         let chain = self.chains.get_mut(&report.id);
@@ -218,18 +276,20 @@ impl Intake {
             content_sha256: report.content_sha256,
             state: chain.report.state,
             holds: found.clone(),
-            attachments: declared(report),
+            attachments: self.facts.declared(report),
             received_at: at,
             received_by: self.sender.received_by.to_string(),
             clock_offset_ms: sent.clock.as_ref().map(|clock| clock_offset_ms(clock, at)),
             captured_at: captured_at(&report.captured, sent.clock.as_ref(), at),
+            amendment,
+            reviewed: Reviewed { approved_version: chain.report.approved_version, ..Reviewed::default() },
             revision,
         };
         self.events.push(NewEvent {
             revision,
             kind: EventKind::ReportReceived,
-            payload: Bytes::from((self.codec.encode_report)(&stored)),
-            request: request_of(report.id, version),
+            payload: Bytes::from((self.tools.codec.encode_report)(&stored)),
+            request: self.tools.sealer.id(event_of(report.id, version)),
             digest: None,
         });
         let receipt = receipt_of(&stored);
@@ -261,18 +321,13 @@ impl Intake {
 }
 
 /// The event of a version has the same id whoever writes it, so that the journal holds it once.
-fn request_of(report: ReportId, version: i32) -> Uuid {
-    Uuid::new_v5(&report.uuid(), &version.to_be_bytes())
+fn event_of(report: ReportId, version: i32) -> Filter {
+    Filter::of(&[b"version of a report", report.uuid().as_bytes(), &version.to_be_bytes()])
 }
 
 fn reasons(of: &[Hold]) -> Vec<HoldReason> {
     let reasons: BTreeSet<HoldReason> = of.iter().map(|hold| hold.reason).collect();
     reasons.into_iter().collect()
-}
-
-/// No file is there before it is uploaded.
-fn declared(report: &FieldReport) -> AttachmentStates {
-    report.attachments.iter().map(|file| (file.sha256, false)).collect()
 }
 
 fn receipt_of(stored: &StoredReport) -> Receipt {

@@ -102,6 +102,8 @@ fn bound_to(filter: &ReportFilter) -> Filter {
         filter.hold.map_or("", HoldReason::word).as_bytes(),
         day(filter.from).as_bytes(),
         day(filter.until).as_bytes(),
+        &[u8::from(filter.to_review)],
+        filter.received_before.map(|at| at.to_string()).unwrap_or_default().as_bytes(),
     ])
 }
 

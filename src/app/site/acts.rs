@@ -102,7 +102,7 @@ impl SiteAct {
                 expect_not_stopped(ground.conn, site).await?;
                 resume(site)?;
             }
-            Self::Close(release) => return release_all(ground, site, release).await.map(Some),
+            Self::Close(release) => return release_all(ground, site, release).await,
             Self::HandOver(day) => {
                 expect_come("handed_over_on", *day, site, ground.now)?;
                 hand_over(site, *day)?;

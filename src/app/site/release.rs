@@ -36,11 +36,12 @@ impl KnownGround {
     }
 }
 
+/// Releases what is left, and says what land moved: none where approved reports have released all of it before.
 pub(super) async fn release_all(
     ground: &mut Ground<'_>,
     site: &mut Site,
     release: &LandRelease,
-) -> Result<Movement, Error> {
+) -> Result<Option<Movement>, Error> {
     const FIELD: &str = "release.decided_on";
     expect_come(FIELD, release.decided_on, site, ground.now)?;
     let survey = named_survey(ground.conn, release.survey).await?;
@@ -48,7 +49,7 @@ pub(super) async fn release_all(
     let moved = close(site, release.clone(), &known.proof(survey.as_ref()))?;
     expect_in_order(ground.conn, FIELD, moved.effective_on, site.id).await?;
     expect_nobody_works(ground.conn, site.id, "be closed").await?;
-    Ok(moved)
+    Ok(Some(moved).filter(|moved| moved.area_m2 != 0))
 }
 
 /// Refuses to book on a day before what is booked of a site.

@@ -15,7 +15,8 @@ use crate::app::stream::{Body, Delivery, Message, Place, StreamQuery};
 use crate::app::token::Filter;
 use crate::domain::currency::Currency;
 use crate::domain::ids::AllocationId;
-use crate::domain::program::{Allocation, Period};
+use crate::domain::program::Period;
+use crate::domain::report::ReportRow;
 use crate::error::Error;
 use crate::store::journal::{Event as Stored, EventKind, list_events, list_events_of_kind};
 use crate::store::report::ReportScope;
@@ -203,8 +204,8 @@ impl Follower {
         let reading = self.app.turned_back(snapshot.await?).await?;
         let mut sent = self.send_periods(reading.revision).await?;
         let totals = totals(&reading.rows, self.scope.top.len().max(1))?;
-        let changed: Vec<Allocation> =
-            reading.rows.into_iter().filter(|row| self.at < row.revision).collect();
+        let changed: Vec<ReportRow> =
+            reading.rows.into_iter().filter(|row| self.at < row.revision()).collect();
         let revision = reading.revision;
         if !changed.is_empty() {
             // In parts that any client can take; all but the last repeat the token of the place before.
@@ -282,7 +283,8 @@ impl Follower {
             | EventKind::OrganizationCreated
             | EventKind::ProgramCreated
             | EventKind::Changed
-            | EventKind::ReportReceived => false,
+            | EventKind::ReportReceived
+            | EventKind::AttachmentStored => false,
         };
         self.reach(revision, self.previous);
         Ok(sent)
@@ -311,6 +313,6 @@ impl Follower {
             let scope = scope.clone();
             Box::pin(async move { read(conn, &scope, AsOf::Latest).await })
         });
-        Ok(snapshot.await?.rows.into_iter().map(|row| row.id).collect())
+        Ok(snapshot.await?.rows.into_iter().map(|row| row.allocation.id).collect())
     }
 }

@@ -243,7 +243,7 @@ async fn missing_accreditation(
 }
 
 /// The day on the task's first site.
-async fn today(ground: &mut Ground<'_>, task: &Task) -> Result<Date, Error> {
+pub(crate) async fn today(ground: &mut Ground<'_>, task: &Task) -> Result<Date, Error> {
     let first = task.plan.sites.get(..1).unwrap_or_default();
     let places = list_places(&mut *ground.conn, first).await?;
     let zone = places.first().and_then(|place| TimeZone::get(&place.time_zone).ok()).unwrap_or(TimeZone::UTC);

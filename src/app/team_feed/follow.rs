@@ -236,6 +236,7 @@ impl Counts {
             Body::Shown { record: Record::Assignment(_), .. } => self.assignments += 1,
             Body::Shown { record: Record::Task(_), .. } => self.tasks += 1,
             Body::Shown { record: Record::Site(_), .. } => self.sites += 1,
+            Body::Shown { record: Record::Returned(_), .. } => self.returned += 1,
             Body::Begin { .. }
             | Body::Removed(_)
             | Body::SnapshotEnd { .. }

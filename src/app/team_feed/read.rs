@@ -6,10 +6,12 @@ use std::collections::BTreeMap;
 use crate::domain::ids::{OrganizationId, SafetyStopId, TeamId};
 use crate::domain::kind::Kind;
 use crate::domain::safety_stop::SafetyStop;
-use crate::domain::team_feed::{Item, Plan, Step, View, changes};
+use crate::domain::team_feed::{Item, Plan, Sees, Step, View, changes};
 use crate::error::Error;
 use crate::store::Connection;
 use crate::store::assignment::find_assignments;
+use crate::store::field_report::listing::find_newest;
+use crate::store::field_report::review::{list_mended, list_returned};
 use crate::store::journal::find_heads;
 use crate::store::safety_stop::find_safety_stops;
 use crate::store::site::find_sites;
@@ -75,7 +77,7 @@ pub(super) async fn read_head(conn: &mut Connection, whose: Whose) -> Result<i64
 /// Everything that the team sees.
 pub(super) async fn read_snapshot(conn: &mut Connection, whose: Whose) -> Result<Part, Error> {
     let head = read_head(&mut *conn, whose).await?;
-    let view = View::of(&list_standing(&mut *conn, whose.team).await?);
+    let view = read_sees(&mut *conn, whose).await?.view();
     let on = StoppedBy { operator: Some(whose.operator), view: &view };
     let stops = list_stops(&mut *conn, on).await?;
     let stops = find_safety_stops(&mut *conn, &stops).await?;
@@ -90,12 +92,10 @@ pub(super) async fn read_changes(conn: &mut Connection, whose: Whose, known: Kno
     let touched = list_touched(&mut *conn, whose.operator.scope(), known.subjects, limit).await?;
     let last = touched.last().filter(|_| SUBJECTS_MAX <= touched.len());
     let reached = last.map_or(Position::after(head), |last| last.position);
-    let standing = list_standing(&mut *conn, whose.team).await?;
+    let sees = read_sees(&mut *conn, whose).await?;
     let items: Vec<Item> = touched.iter().map(|touched| touched.item).collect();
-    let assignment = |item: &Item| if let Item::Assignment(id) = item { Some(*id) } else { None };
-    let among: Vec<_> = items.iter().filter_map(assignment).collect();
-    let left = if among.is_empty() { Vec::new() } else { list_left(&mut *conn, whose.team, &among).await? };
-    let (view, Plan { steps, entered }) = (View::of(&standing), changes(&standing, &items, &left));
+    let left = read_left(&mut *conn, whose, &items).await?;
+    let (view, Plan { steps, entered }) = (sees.view(), changes(&sees, &items, &left));
     let mut stops = touched_stops(&mut *conn, whose, &view, known.stops).await?;
     if entered != View::default() {
         stops.extend(list_stops(&mut *conn, StoppedBy { operator: None, view: &entered }).await?);
@@ -114,11 +114,35 @@ pub(super) async fn read_rest(
     pending: Vec<Step>,
 ) -> Result<Part, Error> {
     let head = read_head(&mut *conn, whose).await?;
-    let view = View::of(&list_standing(&mut *conn, whose.team).await?);
+    let view = read_sees(&mut *conn, whose).await?.view();
     let stops = touched_stops(&mut *conn, whose, &view, known.stops).await?;
     let stops = find_safety_stops(&mut *conn, &stops).await?;
     let (told, rest) = load(conn, &view, pending).await?;
     Ok(Part { head, stops, told, rest, reached: known.subjects })
+}
+
+/// What the team sees, and why.
+async fn read_sees(conn: &mut Connection, whose: Whose) -> Result<Sees, Error> {
+    Ok(Sees {
+        standing: list_standing(&mut *conn, whose.team).await?,
+        returned: list_returned(conn, whose.team).await?,
+    })
+}
+
+/// What of some records the team saw once and may have left its view.
+async fn read_left(conn: &mut Connection, whose: Whose, items: &[Item]) -> Result<Sees, Error> {
+    let assignment = |item: &Item| if let Item::Assignment(id) = item { Some(*id) } else { None };
+    let report = |item: &Item| if let Item::Returned(id) = item { Some(*id) } else { None };
+    let assignments: Vec<_> = items.iter().filter_map(assignment).collect();
+    let reports: Vec<_> = items.iter().filter_map(report).collect();
+    let mut left = Sees::default();
+    if !assignments.is_empty() {
+        left.standing = list_left(&mut *conn, whose.team, &assignments).await?;
+    }
+    if !reports.is_empty() {
+        left.returned = list_mended(conn, &reports).await?;
+    }
+    Ok(left)
 }
 
 async fn touched_stops(
@@ -138,13 +162,14 @@ async fn load(
     mut steps: Vec<Step>,
 ) -> Result<(Vec<Told>, Vec<Step>), Error> {
     let rest = steps.split_off(steps.len().min(RECORDS_MAX));
-    let (mut assignments, mut tasks, mut sites) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut assignments, mut tasks, mut sites, mut reports) = (vec![], vec![], vec![], vec![]);
     for step in &steps {
         match step {
             Step::Show(item) if !view.has(*item) => {}
             Step::Show(Item::Assignment(id)) => assignments.push(*id),
             Step::Show(Item::Task(id)) => tasks.push(*id),
             Step::Show(Item::Site(id)) => sites.push(*id),
+            Step::Show(Item::Returned(id)) => reports.push(id.uuid()),
             Step::Remove(_) => {}
         }
     }
@@ -162,6 +187,10 @@ async fn load(
     if !sites.is_empty() {
         let rows = find_sites(&mut *conn, &sites).await?;
         found.extend(rows.into_iter().map(|row| (Item::Site(row.id), Record::Site(Box::new(row)))));
+    }
+    if !reports.is_empty() {
+        let rows = find_newest(&mut *conn, &reports).await?;
+        found.extend(rows.into_iter().map(|row| (Item::Returned(row.id), Record::Returned(Box::new(row)))));
     }
     // In the order of the steps, whatever order they were found in.
     let told = steps.into_iter().filter_map(|step| match step {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
+use crate::domain::field_report::outputs::Outputs;
 use crate::domain::field_report::{FieldReport, Hold, HoldReason, ReportKind, ReportState};
 use crate::domain::ids::{DeviceId, OrganizationId, ProgramId, ReportId, TaskId, TeamId};
 
@@ -36,6 +37,10 @@ pub struct KnownReport {
     pub state: ReportState,
     /// Why it is in quarantine.
     pub holds: Vec<HoldReason>,
+    /// The version that counts, if one does.
+    pub approved_version: Option<i32>,
+    /// What the newest version claims.
+    pub claimed: Outputs,
     /// Revision of the operator's journal at the last change.
     pub revision: i64,
 }
@@ -59,6 +64,8 @@ pub struct KnownVersion {
     pub received_at: Timestamp,
     /// Why it was held when it came.
     pub holds: Vec<Hold>,
+    /// Why a coordinator amended the report by it; empty for what a device sent.
+    pub amendment: String,
     /// Revision of the operator's journal at which it came.
     pub revision: i64,
 }
@@ -120,14 +127,30 @@ pub fn file(known: Option<&Chain>, report: &FieldReport) -> Filing {
         Some(stored) if stored.content_sha256 == report.content_sha256 => Filing::There,
         Some(_) if report.base_version == 0 => Filing::Taken,
         Some(_) => Filing::Stale { newest: known.newest_version },
+        None if known.approved_version.is_some() => Filing::Final(ReportState::Approved),
         None if known.state.is_final() => Filing::Final(known.state),
         None if version < known.newest_version => Filing::Gap,
         None => Filing::Newest { base_missing: !versions.contains_key(&report.base_version) },
     }
 }
 
+/// Says where a version belongs by which a coordinator amends an approved report: on top of the newest, and nowhere else.
+#[must_use]
+pub fn amend(known: Option<&Chain>, report: &FieldReport) -> Filing {
+    let Some(Chain { report: known, versions }) = known else {
+        return Filing::Newest { base_missing: report.base_version != 0 };
+    };
+    match versions.get(&version_of(report)) {
+        Some(stored) if stored.content_sha256 == report.content_sha256 && !stored.amendment.is_empty() => {
+            Filing::There
+        }
+        None if report.base_version == known.newest_version => Filing::Newest { base_missing: false },
+        _ => Filing::Stale { newest: known.newest_version },
+    }
+}
+
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
@@ -137,7 +160,8 @@ mod tests {
         FieldReport { base_version: of - 1, content_sha256: [content; 32], ..report() }
     }
 
-    fn known(report: &FieldReport, newest: i32, holds: Vec<HoldReason>) -> KnownReport {
+    /// A report as it is known after its newest version came.
+    pub(in super::super) fn known(report: &FieldReport, newest: i32, holds: Vec<HoldReason>) -> KnownReport {
         KnownReport {
             id: report.id,
             operator: OrganizationId::new(uuid::Uuid::from_u128(1)),
@@ -151,6 +175,8 @@ mod tests {
             newest_version: newest,
             state: if holds.is_empty() { ReportState::Received } else { ReportState::Held },
             holds,
+            approved_version: None,
+            claimed: Outputs::default(),
             revision: 1,
         }
     }
@@ -162,6 +188,7 @@ mod tests {
             content_sha256: of.content_sha256,
             received_at: Timestamp::UNIX_EPOCH,
             holds: vec![],
+            amendment: String::new(),
             revision: 1,
         };
         if let Filing::Newest { base_missing } = filing {

@@ -2,10 +2,13 @@
 
 mod capacity;
 
+use std::collections::BTreeMap;
+
 use jiff::civil::{Date, date};
 use uuid::Uuid;
 
 use crate::domain::days::Days;
+use crate::domain::field_report::media::hold_of;
 use crate::domain::field_report::{FieldReport, Hold, HoldReason, ReportKind};
 use crate::domain::ids::{ReportId, SafetyStopId, SiteId};
 use crate::domain::site::BoundingBox;
@@ -60,6 +63,8 @@ pub struct Known {
     pub under_this_number: Option<ReportId>,
     /// Whether the base of a new version is not there.
     pub base_missing: bool,
+    /// Size and media type of those files that are there already, by their SHA-256.
+    pub files: BTreeMap<[u8; 32], (i64, String)>,
 }
 
 /// Every reason to hold a report, in the order of the contract; none when it can be reviewed as it is.
@@ -71,6 +76,11 @@ pub fn holds(report: &FieldReport, known: &Known) -> Vec<Hold> {
     of_days(report, known, &mut found);
     of_others(report, known, &mut found);
     of_areas(report, known, &mut found);
+    let files = report.attachments.iter();
+    found.extend(files.filter_map(|file| {
+        let (size, is) = known.files.get(&file.sha256)?;
+        hold_of(file, *size, is)
+    }));
     found.sort_by_key(|hold| hold.reason);
     found
 }

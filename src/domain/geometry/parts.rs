@@ -14,10 +14,8 @@ const BEYOND_SITE: i32 = UNITS / 10;
 #[must_use]
 pub fn outside_flaw(whole: &Boundary, part: &Outline) -> Option<String> {
     let inside = holds(whole.bounds, part.boundary.bounds, BEYOND_WHOLE);
-    (!inside).then(|| {
-        "lies outside the outline of the site that is split; mend it, or measure the site anew first"
-            .to_owned()
-    })
+    (!inside)
+        .then(|| "lies outside the outline of the site; mend it, or measure the site anew first".to_owned())
 }
 
 /// What is wrong with a reference point beside the outline of its site.
@@ -76,15 +74,26 @@ fn meet(one: &Outline, other: &Outline) -> bool {
 
 /// Square metres in common; 0 when they are within what surveys err.
 fn common_ground(one: &Outline, other: &Outline, left: &mut Comparisons) -> Result<i64, String> {
+    let smaller = one.boundary.computed_area_m2.min(other.boundary.computed_area_m2);
+    let common = shared_m2(one, other, left)?;
+    Ok(if (smaller / 100).max(100) < common { common } else { 0 })
+}
+
+/// Square metres in common.
+///
+/// # Errors
+/// Says so when the request has compared too much.
+pub fn shared_m2(one: &Outline, other: &Outline, left: &mut Comparisons) -> Result<i64, String> {
+    if !meet(one, other) {
+        return Ok(0);
+    }
     let rings = |of: &Outline| [std::slice::from_ref(&of.vertices), &of.holes].concat();
     for first in rings(one) {
         for second in rings(other) {
             take_for(&first, &second, left)?;
         }
     }
-    let smaller = one.boundary.computed_area_m2.min(other.boundary.computed_area_m2);
-    let common = common_m2(one, other);
-    Ok(if (smaller / 100).max(100) < common { common } else { 0 })
+    Ok(common_m2(one, other))
 }
 
 #[cfg(test)]

@@ -261,7 +261,8 @@ fn read_draw(
     draw
 }
 
-fn read_category(category: pb::CostCategory) -> Option<CostCategory> {
+/// What money was used for; none when it is not said.
+pub(super) const fn read_category(category: pb::CostCategory) -> Option<CostCategory> {
     match category {
         pb::CostCategory::Unspecified => None,
         pb::CostCategory::Personnel => Some(CostCategory::Personnel),

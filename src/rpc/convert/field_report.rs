@@ -1,13 +1,15 @@
 //! Field reports on the wire. Every field is checked here, so that what is stored can be read by everyone; whether the
 //! report fits the work is judged later, and never refused.
 
+mod attachment;
 mod bodies;
 mod clock;
 mod files;
 mod out;
 mod parts;
+pub mod review;
+mod victims;
 
-use bytes::Bytes;
 use jiff::civil::Date;
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
@@ -23,9 +25,13 @@ use crate::rpc::read::Reader;
 
 use bodies::read_body;
 use files::read_attachments;
+use victims::split;
 
+pub use attachment::{encode_attachment, upload_state};
 pub use clock::read_clock;
+pub use files::read_sha256;
 pub use out::{encode_stored, holds, receipt, stored, sync_state};
+pub use victims::victims_of;
 
 /// The most bytes of a report.
 pub const REPORT_BYTES_MAX: usize = 512 * 1024;
@@ -45,12 +51,22 @@ pub fn read_report(sent: Option<&pb::FieldReport>) -> Result<FieldReport, Error>
     reader.finish(report)
 }
 
+/// Reads the content of a stored report.
+///
+/// # Errors
+/// A bug when it cannot be read: it was checked when it came.
+pub fn read_content(stored: &[u8]) -> Result<FieldReport, Error> {
+    let stored = pb::FieldReport::decode(stored).map_err(|error| Error::Internal(Box::new(error)))?;
+    read_report(Some(&stored)).map_err(|error| Error::bug(format!("a stored report is unreadable: {error}")))
+}
+
 fn read_fields(reader: &mut Reader, sent: &pb::FieldReport) -> Option<FieldReport> {
     let id = reader.id("report.report_id", &sent.report_id, ReportId::new);
     let device = reader.id("report.device_id", &sent.device_id, DeviceId::new);
     let sequence = reader.within("report.device_sequence", sent.device_sequence, 1, SEQUENCE_MAX);
     let team = reader.id("report.team_id", &sent.team_id, TeamId::new);
-    let work_date = read_work_date(reader, sent.work_date);
+    // Any day of the calendar: one that cannot be right is held, since the work behind it may be real.
+    let work_date = read_any_day(reader, "report.work_date", sent.work_date);
     let captured = reader.need("report.captured", sent.captured.as_ref());
     let captured = captured.and_then(|sent| read_clock(reader, "report.captured", sent));
     let position = read_position(reader, "report.position", sent.position.as_ref());
@@ -61,7 +77,7 @@ fn read_fields(reader: &mut Reader, sent: &pb::FieldReport) -> Option<FieldRepor
     let kind = body.map(kind_of);
     let claims = body.and_then(|body| read_body(reader, body));
     let task = read_task(reader, &sent.task_id, kind);
-    let content = Bytes::from(sent.encode_to_vec());
+    let (content, personal) = split(sent);
     Some(FieldReport {
         id: id?,
         device: device?,
@@ -75,6 +91,7 @@ fn read_fields(reader: &mut Reader, sent: &pb::FieldReport) -> Option<FieldRepor
         kind: kind?,
         attachments: attachments?,
         claims: claims?,
+        personal,
         content_sha256: Sha256::digest(&content).into(),
         content,
     })
@@ -92,9 +109,9 @@ fn read_task(reader: &mut Reader, sent: &str, kind: Option<ReportKind>) -> Optio
     }
 }
 
-/// Any day of the calendar: one that cannot be right is held, since the work behind it may be real.
-fn read_work_date(reader: &mut Reader, sent: Option<pb::Date>) -> Option<Date> {
-    let sent = reader.need("report.work_date", sent)?;
+/// Any day of the calendar.
+fn read_any_day(reader: &mut Reader, field: &str, sent: Option<pb::Date>) -> Option<Date> {
+    let sent = reader.need(field, sent)?;
     let part = |value: i32| i8::try_from(value).ok();
     let made = match (i16::try_from(sent.year), part(sent.month), part(sent.day)) {
         (Ok(year), Some(month), Some(day)) if 0 < year => Date::new(year, month, day).ok(),
@@ -102,7 +119,7 @@ fn read_work_date(reader: &mut Reader, sent: Option<pb::Date>) -> Option<Date> {
     };
     if made.is_none() {
         let given = format!("{}-{}-{}", sent.year, sent.month, sent.day);
-        reader.bad("report.work_date", format!("{given} is not a day of the calendar"));
+        reader.bad(field, format!("{given} is not a day of the calendar"));
     }
     made
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::app::stream::{Body, Message};
 use crate::app::verify::{Verdict, Verification};
-use crate::domain::program::Allocation;
-use crate::domain::report::{BudgetReport, Profile, Totals};
+use crate::domain::report::{BudgetReport, Profile, ReportRow, Totals, cost_per_m2};
+use crate::rpc::convert::outputs::outputs;
 use crate::rpc::convert::{buckets, period, purpose, timestamp};
 use crate::rpc::pb;
 use crate::rpc::pb::stream_budget_report_response::Message as Sent;
@@ -52,7 +52,8 @@ pub fn budget_report(of: &BudgetReport, profile: Profile) -> pb::BudgetReport {
     }
 }
 
-fn row(of: &Allocation) -> pb::BudgetReportRow {
+fn row(row: &ReportRow) -> pb::BudgetReportRow {
+    let of = &row.allocation;
     pb::BudgetReportRow {
         allocation_id: of.id.to_string(),
         period_id: of.period.to_string(),
@@ -64,10 +65,13 @@ fn row(of: &Allocation) -> pb::BudgetReportRow {
         depth: i32::try_from(of.depth()).unwrap_or(i32::MAX),
         buckets: Some(buckets(&of.balance.buckets)),
         open_obligations: of.balance.open_obligations,
+        approved: Some(outputs(&row.approved)),
+        provisional: row.provisional.as_ref().map(outputs),
+        cost_per_m2_released: cost_per_m2(of.balance.buckets.expended, &row.approved),
     }
 }
 
-const fn totals(of: &Totals) -> pb::BudgetTotals {
+fn totals(of: &Totals) -> pb::BudgetTotals {
     pb::BudgetTotals {
         received: of.received,
         available: of.available,
@@ -76,6 +80,9 @@ const fn totals(of: &Totals) -> pb::BudgetTotals {
         advanced: of.advanced,
         expended: of.expended,
         open_obligations: of.open_obligations,
+        approved: Some(outputs(&of.approved)),
+        provisional: of.provisional.as_ref().map(outputs),
+        cost_per_m2_released: cost_per_m2(of.expended, &of.approved),
     }
 }
 

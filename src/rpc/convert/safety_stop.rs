@@ -1,5 +1,7 @@
 //! Safety stops on the wire.
 
+use prost::Message as _;
+
 use crate::app::safety_stop::{Halt, Halted};
 use crate::domain::ids::{OrganizationId, ProgramId, SafetyStopId, SiteId, TaskId};
 use crate::domain::safety_stop::{SafetyStop, StopTarget};
@@ -37,13 +39,33 @@ fn read_target(reader: &mut Reader, sent: Option<&Target>) -> Option<Halted> {
     }
 }
 
+/// The request for a safety stop, as a caller sends it.
+#[must_use]
+pub fn encode_halt(of: &Halt) -> Vec<u8> {
+    let target = match of.what {
+        Halted::Task(program, task) => task_target(program, task),
+        Halted::Site(site) => Target::SiteId(site.to_string()),
+        Halted::Operator(operator) => Target::OperatorId(operator.to_string()),
+    };
+    let safety_stop = pb::SafetyStop {
+        safety_stop_id: of.id.to_string(),
+        cause: of.cause.wire(),
+        reason: of.reason.as_str().to_owned(),
+        target: Some(target),
+        ..pb::SafetyStop::default()
+    };
+    pb::IssueSafetyStopRequest { safety_stop: Some(safety_stop) }.encode_to_vec()
+}
+
+fn task_target(program: ProgramId, task: TaskId) -> Target {
+    Target::Task(pb::StoppedTask { program_id: program.to_string(), task_id: task.to_string() })
+}
+
 /// A safety stop for the wire.
 #[must_use]
 pub fn safety_stop(of: &SafetyStop) -> pb::SafetyStop {
     let target = match of.target {
-        StopTarget::Task(program, task) => {
-            Target::Task(pb::StoppedTask { program_id: program.to_string(), task_id: task.to_string() })
-        }
+        StopTarget::Task(program, task) => task_target(program, task),
         StopTarget::Site(_, site) => Target::SiteId(site.to_string()),
         StopTarget::Operator(operator) => Target::OperatorId(operator.to_string()),
     };

@@ -1,11 +1,13 @@
 //! Tasks and what belongs to them, on the wire.
 
 use crate::domain::assignment::{EVACUATION_MINUTES_MAX, MedicalCover};
+use crate::domain::field_report::outputs::Outputs;
 use crate::domain::ids::{AllocationId, AssetId, OrganizationId, PersonId, ProgramId, SiteId, TaskId};
 use crate::domain::task::plan::{AREA_M2_MAX, DEPTH_CM_MAX, PlanEdit, SITES_MAX};
 use crate::domain::task::{Completion, Instructions, QualityControl, Task, TaskPlan, TaskState};
 use crate::domain::text::{Code, Note, Reference, Source, Title};
 use crate::rpc::convert::assignment::medical_cover;
+use crate::rpc::convert::outputs::outputs;
 use crate::rpc::convert::words::WireWord;
 use crate::rpc::convert::{UNSET, date, timestamp};
 use crate::rpc::pb;
@@ -50,6 +52,7 @@ pub fn read_task(reader: &mut Reader, sent: &pb::Task) -> Option<Task> {
         quality_controls: Vec::new(),
         handed_over_on: None,
         safety_stops: Vec::new(),
+        approved: Outputs::default(),
         created_at: UNSET,
         revision: 0,
     })
@@ -184,6 +187,7 @@ pub fn task(of: &Task) -> pb::Task {
         country_code: of.country.map(|country| country.as_str().to_owned()).unwrap_or_default(),
         created_at: Some(timestamp(of.created_at)),
         revision: of.revision,
+        approved: Some(Box::new(outputs(&of.approved))),
     }
 }
 

@@ -8,14 +8,18 @@ use crate::domain::safety_stop::SafetyStop;
 use crate::domain::site::Site;
 use crate::domain::task::Task;
 use crate::domain::team_feed::{DataAge, Item};
+use crate::error::Error;
+use crate::rpc::convert::field_report::stored;
 use crate::rpc::convert::report::duration;
 use crate::rpc::convert::{assignment, date, safety_stop, site, task, timestamp};
 use crate::rpc::pb;
 use crate::rpc::pb::stream_team_feed_response::Message as Sent;
 
 /// A message of a feed.
-#[must_use]
-pub fn message(of: Message) -> pb::StreamTeamFeedResponse {
+///
+/// # Errors
+/// A bug when a stored report cannot be read.
+pub fn message(of: Message) -> Result<pb::StreamTeamFeedResponse, Error> {
     let cursor = of.cursor;
     let message = match of.body {
         Body::Begin { revision, feed_epoch, progress_interval, resumed } => Sent::Begin(pb::FeedBegin {
@@ -28,6 +32,7 @@ pub fn message(of: Message) -> pb::StreamTeamFeedResponse {
         Body::Shown { record: Record::Assignment(of), .. } => Sent::Assignment(assignment_of(&of)),
         Body::Shown { record: Record::Task(of), .. } => Sent::Task(task_of(&of)),
         Body::Shown { record: Record::Site(of), as_of } => Sent::Site(site_of(&of, as_of)),
+        Body::Shown { record: Record::Returned(of), .. } => Sent::ReturnedReport(stored(&of)?),
         Body::Removed(item) => Sent::Removed(removed(item)),
         Body::SnapshotEnd { revision, counts } => Sent::SnapshotEnd(pb::FeedSnapshotEnd {
             revision,
@@ -35,13 +40,14 @@ pub fn message(of: Message) -> pb::StreamTeamFeedResponse {
             assignment_count: counts.assignments,
             task_count: counts.tasks,
             site_count: counts.sites,
+            returned_report_count: counts.returned,
         }),
         Body::Progress { revision } => Sent::Progress(pb::FeedProgress { revision }),
         Body::Reconnect { after } => {
             Sent::Reconnect(pb::FeedReconnect { cursor: cursor.clone(), after: Some(duration(after)) })
         }
     };
-    pb::StreamTeamFeedResponse { cursor, message: Some(message) }
+    Ok(pb::StreamTeamFeedResponse { cursor, message: Some(message) })
 }
 
 fn stop_of(of: &SafetyStop) -> pb::SafetyStop {
@@ -82,6 +88,7 @@ fn removed(item: Item) -> pb::FeedRemoved {
         Item::Assignment(id) => (pb::FeedRecordKind::Assignment, id.to_string()),
         Item::Task(id) => (pb::FeedRecordKind::Task, id.to_string()),
         Item::Site(id) => (pb::FeedRecordKind::Site, id.to_string()),
+        Item::Returned(id) => (pb::FeedRecordKind::ReturnedReport, id.to_string()),
     };
     pb::FeedRemoved { kind: kind.into(), id }
 }

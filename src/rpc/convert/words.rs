@@ -3,7 +3,9 @@
 use crate::domain::accreditation::{AccreditationLevel, AccreditationState};
 use crate::domain::activity::ActivityType;
 use crate::domain::assignment::{AssignmentState, FindingReason};
+use crate::domain::field_report::outputs::OrdnanceCategory;
 use crate::domain::field_report::{HoldReason, ReportKind, ReportOutcome, ReportState, Terrain};
+use crate::domain::restatement::RestatementCause;
 use crate::domain::safety_stop::SafetyStopCause;
 use crate::domain::site::{HazardClass, ReleaseType, SiteStatus, SurveyKind, SurveyResult, SuspensionCause};
 use crate::domain::task::TaskState;
@@ -72,10 +74,12 @@ wire_words!(
     SafetyStopCause, "SAFETY_STOP_CAUSE";
     HazardClass, "HAZARD_CLASS";
     HoldReason, "HOLD_REASON";
+    OrdnanceCategory, "ORDNANCE_CATEGORY";
     ReleaseType, "RELEASE_TYPE";
     ReportKind, "REPORT_KIND";
     ReportOutcome, "REPORT_OUTCOME";
     ReportState, "REPORT_STATE";
+    RestatementCause, "RESTATEMENT_CAUSE";
     SiteStatus, "SITE_STATUS";
     SurveyKind, "SURVEY_KIND";
     SurveyResult, "SURVEY_RESULT";

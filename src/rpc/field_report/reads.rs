@@ -1,5 +1,7 @@
 //! Reading reports and numberings.
 
+use jiff::Timestamp;
+
 use crate::app::App;
 use crate::domain::caller::Caller;
 use crate::domain::ids::{DeviceId, OrganizationId, ReportId, TaskId, TeamId};
@@ -62,6 +64,7 @@ fn read_filter(reader: &mut Reader, sent: &pb::ListReportsRequest) -> Option<Rep
     let hold = reader.optional_word("hold", sent.hold);
     let from = reader.optional_date("worked_from", sent.worked_from);
     let until = reader.optional_date("worked_until", sent.worked_until);
+    let received_before = read_moment(reader, sent.received_before.as_ref());
     Some(ReportFilter {
         operator: operator?,
         task: task?,
@@ -72,6 +75,16 @@ fn read_filter(reader: &mut Reader, sent: &pb::ListReportsRequest) -> Option<Rep
         hold: hold?,
         from: from?,
         until: until?,
+        to_review: sent.to_review,
+        received_before: received_before?,
         after: (0, uuid::Uuid::nil()),
     })
+}
+
+/// A moment that may be absent: `Some(None)` is that, `None` is bad.
+#[expect(clippy::option_option, reason = "bad, absent and given are three things")]
+fn read_moment(reader: &mut Reader, sent: Option<&prost_types::Timestamp>) -> Option<Option<Timestamp>> {
+    let Some(sent) = sent else { return Some(None) };
+    let read = Timestamp::new(sent.seconds, sent.nanos);
+    reader.parse("received_before", read.map_err(|_| "is not a moment of the calendar".to_owned())).map(Some)
 }

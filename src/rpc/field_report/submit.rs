@@ -37,7 +37,7 @@ pub(super) fn read_sent(
         Some(sent) => read_clock(&mut reader, "sent", sent).map(Some),
     };
     match (report, reader.finish(clock)) {
-        (Ok(report), Ok(clock)) => Ok(Sent { report, clock }),
+        (Ok(report), Ok(clock)) => Ok(Sent { report, clock, amendment: None }),
         // The caller hears of everything at once.
         (Err(Error::Invalid(mut all)), Err(Error::Invalid(more))) => {
             for violation in more.list() {

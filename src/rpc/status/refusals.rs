@@ -49,7 +49,10 @@ pub(super) fn refused(refusal: &Refusal) -> (ErrorReason, Facts) {
         | Refusal::AssignmentRefused { .. }
         | Refusal::AreaMismatch { .. }
         | Refusal::BelongsElsewhere { .. }
-        | Refusal::DaysOverlap { .. } => refused_operations(refusal),
+        | Refusal::DaysOverlap { .. }
+        | Refusal::OwnReport(_)
+        | Refusal::AreaCredited { .. }
+        | Refusal::PersonalKeyMissing { .. } => refused_operations(refusal),
         // These become NOT_FOUND, ALREADY_EXISTS or ABORTED before they get here.
         Refusal::UnknownPeriod(_)
         | Refusal::UnknownAllocation(_)
@@ -287,10 +290,21 @@ fn refused_operations(refusal: &Refusal) -> (ErrorReason, Facts) {
             facts.extend([("owner_id", owner.to_string()), ("organization_id", organization.to_string())]);
             (ErrorReason::BelongsElsewhere, facts)
         }
+        Refusal::PersonalKeyMissing { key_id } => {
+            let mut facts = vec![("setting", "--personal-key-file (SAFELANE_PERSONAL_KEY_FILE)".to_owned())];
+            facts.extend(key_id.iter().map(|id| ("key_id", id.clone())));
+            (ErrorReason::PersonalKeyMissing, facts)
+        }
         Refusal::DaysOverlap { kind, id, what } => {
             let mut facts = of(kind, id);
             facts.push(("what", (*what).to_owned()));
             (ErrorReason::DaysOverlap, facts)
+        }
+        Refusal::OwnReport(id) => (ErrorReason::OwnReport, vec![("report_id", id.to_string())]),
+        Refusal::AreaCredited { report, parts } => {
+            let mut facts = vec![("report_id", report.to_string())];
+            facts.extend(parts.first().map(|(owner, _)| ("credited_to", owner.to_string())));
+            (ErrorReason::AreaCredited, facts)
         }
         _ => (ErrorReason::Unspecified, Vec::new()),
     }

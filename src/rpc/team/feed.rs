@@ -29,5 +29,5 @@ pub(super) async fn stream(
     let (team, progress_interval) = reader.finish(team.zip(progress))?;
     let cursor = (!sent.cursor.is_empty()).then_some(sent.cursor);
     let messages = app.stream_team_feed(caller, FeedQuery { team, cursor, progress_interval }).await?;
-    Ok(Box::pin(ReceiverStream::new(messages).map(|told| Ok(message(told?)))))
+    Ok(Box::pin(ReceiverStream::new(messages).map(|told| Ok(message(told?)?))))
 }

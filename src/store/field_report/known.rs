@@ -12,7 +12,7 @@ use crate::domain::field_report::{ReportKind, ReportState};
 use crate::domain::ids::{DeviceId, OrganizationId, ProgramId, ReportId, TaskId, TeamId};
 use crate::error::Error;
 use crate::store::failed;
-use crate::store::rows::word;
+use crate::store::rows::{outputs, word};
 
 use super::rows::{HoldRows, reason_of, sha256};
 
@@ -30,6 +30,8 @@ pub(super) struct ReportRow {
     newest_version: i32,
     state: String,
     current_holds: Vec<String>,
+    approved_version: Option<i32>,
+    claimed: Option<Vec<i64>>,
     changed_revision: i64,
 }
 
@@ -50,6 +52,8 @@ impl TryFrom<ReportRow> for KnownReport {
             newest_version: row.newest_version,
             state: word("state", &row.state, ReportState::from_word)?,
             holds: row.current_holds.iter().map(|held| reason_of(held)).collect::<Result<_, _>>()?,
+            approved_version: row.approved_version,
+            claimed: outputs(&row.claimed.unwrap_or_default())?,
             revision: row.changed_revision,
         })
     }
@@ -61,6 +65,7 @@ struct VersionRow {
     version: i32,
     content_sha256: Vec<u8>,
     received_at: jiff_sqlx::Timestamp,
+    amendment: String,
     revision: i64,
     #[sqlx(flatten)]
     holds: HoldRows,
@@ -75,7 +80,8 @@ pub async fn find_chains(conn: &mut PgConnection, ids: &[Uuid]) -> Result<BTreeM
     let rows: Vec<ReportRow> = sqlx::query_as(
         "-- field_report.find_chains
          SELECT organization_id, report_id, first_revision, device_id, team_id, task_id, program_id, kind, work_date,
-                newest_version, state, hold_reasons AS current_holds, revision AS changed_revision
+                newest_version, state, hold_reasons AS current_holds, approved_version, claimed,
+                revision AS changed_revision
            FROM reports WHERE report_id = ANY($1)",
     )
     .bind(ids)
@@ -96,6 +102,7 @@ pub async fn find_chains(conn: &mut PgConnection, ids: &[Uuid]) -> Result<BTreeM
             content_sha256: sha256(row.content_sha256)?,
             received_at: row.received_at.to_jiff(),
             holds: row.holds.read()?,
+            amendment: row.amendment,
             revision: row.revision,
         };
         chain.versions.insert(row.version, known);
@@ -106,7 +113,7 @@ pub async fn find_chains(conn: &mut PgConnection, ids: &[Uuid]) -> Result<BTreeM
 async fn list_versions(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<VersionRow>, Error> {
     sqlx::query_as(
         "-- field_report.list_versions
-         SELECT report_id, version, content_sha256, received_at, revision, hold_reasons, hold_texts, hold_subjects
+         SELECT report_id, version, content_sha256, received_at, amendment, revision, hold_reasons, hold_texts, hold_subjects
            FROM report_versions WHERE report_id = ANY($1)",
     )
     .bind(ids)
@@ -135,6 +142,29 @@ pub async fn find_content(
     .await
     .map_err(failed)?;
     Ok(content.map(Bytes::from))
+}
+
+/// Versions below one of a report with what they say, the newest first: some of them, until there are no more.
+///
+/// # Errors
+/// Fails when the database does.
+#[tracing::instrument(level = "debug", name = "db.field_report.list_contents", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "field_report.list_contents"))]
+pub async fn list_contents(
+    conn: impl PgExecutor<'_>,
+    report: ReportId,
+    before: i32,
+) -> Result<Vec<(i32, Bytes)>, Error> {
+    let rows: Vec<(i32, Vec<u8>)> = sqlx::query_as(
+        "-- field_report.list_contents
+         SELECT version, content FROM report_versions WHERE report_id = $1 AND version < $2
+          ORDER BY version DESC LIMIT 8",
+    )
+    .bind(report.uuid())
+    .bind(before)
+    .fetch_all(conn)
+    .await
+    .map_err(failed)?;
+    Ok(rows.into_iter().map(|(version, content)| (version, Bytes::from(content))).collect())
 }
 
 #[derive(FromRow)]

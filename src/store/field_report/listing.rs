@@ -1,6 +1,7 @@
 //! Reading stored reports.
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff_sqlx::ToSqlx as _;
 use sqlx::{FromRow, PgExecutor};
@@ -13,7 +14,7 @@ use crate::error::Error;
 use crate::store::failed;
 
 use super::known::ReportRow;
-use super::rows::{HoldRows, sha256};
+use super::rows::{HoldRows, ReviewedRows, sha256};
 
 /// A page ends when the reports on it have this many bytes: one may have half a mebibyte.
 const PAGE_BYTES: i64 = 2 * 1024 * 1024;
@@ -39,6 +40,10 @@ pub struct ReportFilter {
     pub from: Option<Date>,
     /// Only work until this day.
     pub until: Option<Date>,
+    /// Only those that wait for a decision.
+    pub to_review: bool,
+    /// Only those that were received first before this moment.
+    pub received_before: Option<Timestamp>,
     /// Only those after this one, in the order of first revision and id.
     pub after: (i64, Uuid),
 }
@@ -65,9 +70,13 @@ struct StoredRow {
     received_by: String,
     clock_offset_ms: Option<i64>,
     captured_at: Option<jiff_sqlx::Timestamp>,
+    amendment: String,
     #[sqlx(flatten)]
     holds: HoldRows,
+    #[sqlx(flatten)]
+    reviewed: ReviewedRows,
     declared: Vec<Vec<u8>>,
+    present: Vec<bool>,
 }
 
 impl TryFrom<StoredRow> for StoredReport {
@@ -80,7 +89,8 @@ impl TryFrom<StoredRow> for StoredReport {
             // What was settled since is no reason any more.
             holds.retain(|hold| report.holds.contains(&hold.reason));
         }
-        let declared = row.declared.into_iter().map(|file| Ok((sha256(file)?, false)));
+        let declared =
+            row.declared.into_iter().zip(row.present).map(|(file, there)| Ok((sha256(file)?, there)));
         Ok(Self {
             id: report.id,
             operator: report.operator,
@@ -97,6 +107,8 @@ impl TryFrom<StoredRow> for StoredReport {
             received_by: row.received_by,
             clock_offset_ms: row.clock_offset_ms,
             captured_at: row.captured_at.map(jiff_sqlx::Timestamp::to_jiff),
+            amendment: row.amendment,
+            reviewed: row.reviewed.read(report.approved_version)?,
             revision: report.revision,
         })
     }
@@ -128,10 +140,15 @@ macro_rules! select_stored {
             "
          SELECT r.organization_id, r.report_id, r.first_revision, r.device_id, r.team_id, r.task_id, r.program_id, r.kind,
                 r.work_date, r.newest_version, r.state, r.hold_reasons AS current_holds,
+                r.approved_version, r.claimed, r.remark_fields, r.remark_texts, r.reviewed_by, r.reviewed_at, r.decision,
                 r.revision AS changed_revision, v.version, v.content, v.content_sha256, v.received_at, v.received_by,
-                v.clock_offset_ms, v.captured_at, v.hold_reasons, v.hold_texts, v.hold_subjects,
+                v.clock_offset_ms, v.captured_at, v.amendment, v.hold_reasons, v.hold_texts, v.hold_subjects,
                 ARRAY(SELECT sha256 FROM report_attachments a
-                       WHERE a.report_id = v.report_id AND a.version = v.version ORDER BY a.ordinal) AS declared",
+                       WHERE a.report_id = v.report_id AND a.version = v.version ORDER BY a.ordinal) AS declared,
+                ARRAY(SELECT EXISTS (SELECT FROM attachments f
+                                      WHERE f.organization_id = r.organization_id AND f.sha256 = a.sha256)
+                        FROM report_attachments a
+                       WHERE a.report_id = v.report_id AND a.version = v.version ORDER BY a.ordinal) AS present",
             $more,
             " FROM ",
             $from
@@ -162,6 +179,25 @@ pub async fn find_report(
     .await
     .map_err(failed)?;
     row.map(StoredReport::try_from).transpose()
+}
+
+/// The newest versions of reports, in no order.
+///
+/// # Errors
+/// Fails when the database does.
+#[tracing::instrument(level = "debug", name = "db.field_report.find_newest", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "field_report.find_newest"))]
+pub async fn find_newest(conn: impl PgExecutor<'_>, ids: &[Uuid]) -> Result<Vec<StoredReport>, Error> {
+    let rows: Vec<StoredRow> = sqlx::query_as(select_stored!(
+        "find_newest",
+        "",
+        "reports r JOIN report_versions v ON v.report_id = r.report_id AND v.version = r.newest_version
+          WHERE r.report_id = ANY($1)"
+    ))
+    .bind(ids)
+    .fetch_all(conn)
+    .await
+    .map_err(failed)?;
+    rows.into_iter().map(StoredReport::try_from).collect()
 }
 
 #[derive(FromRow)]
@@ -199,6 +235,9 @@ pub async fn list_reports(
                      AND ($8::date IS NULL OR $8 <= r.work_date)
                      AND ($9::date IS NULL OR r.work_date <= $9)
                      AND ($10, $11) < (r.first_revision, r.report_id)
+                     AND (NOT $14 OR r.state IN ('RECEIVED', 'HELD', 'UNDER_REVIEW'))
+                     AND ($15::timestamptz IS NULL OR EXISTS (SELECT FROM report_versions f
+                           WHERE f.report_id = r.report_id AND f.revision = r.first_revision AND f.received_at < $15))
                    ORDER BY r.first_revision, r.report_id LIMIT $12) p
             JOIN report_versions w ON w.report_id = p.report_id AND w.version = p.newest_version) s
           JOIN reports r ON r.report_id = s.report_id
@@ -219,6 +258,8 @@ pub async fn list_reports(
     .bind(filter.after.1)
     .bind(limit)
     .bind(PAGE_BYTES)
+    .bind(filter.to_review)
+    .bind(filter.received_before.map(Timestamp::to_sqlx))
     .fetch_all(conn)
     .await
     .map_err(failed)?;

@@ -6,9 +6,11 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::domain::field_report::filing::KnownReport;
+use crate::domain::field_report::outputs::Outputs;
 use crate::domain::field_report::sequence::Received;
 use crate::domain::field_report::{Attachment, Hold, HoldReason, StoredReport};
-use crate::domain::ids::{DeviceId, OrganizationId, ProgramId, TaskId};
+use crate::domain::ids::{DeviceId, OrganizationId, ProgramId, ReportId, TaskId};
+use crate::domain::kind::Kind;
 use crate::error::Error;
 use crate::store::failed;
 use crate::store::journal::{Head, NewEvent};
@@ -41,6 +43,8 @@ pub struct Filed<'c> {
     pub reports: Vec<&'c KnownReport>,
     /// Versions that are new.
     pub versions: &'c [NewVersion],
+    /// Reports that their teams mended, with the revision at which they did: the feeds of the teams say so.
+    pub mended: &'c [(ReportId, i64)],
     /// Devices whose numbering went on.
     pub devices: Vec<(DeviceId, &'c Received)>,
 }
@@ -76,7 +80,27 @@ pub async fn write(conn: &mut PgConnection, filed: &Filed<'_>) -> Result<(), Err
     save_reports(&mut *conn, filed).await?;
     insert_versions(&mut *conn, filed.versions).await?;
     insert_attachments(&mut *conn, filed.versions).await?;
+    insert_mended(&mut *conn, filed).await?;
     save_devices(conn, filed).await
+}
+
+async fn insert_mended(conn: &mut PgConnection, filed: &Filed<'_>) -> Result<(), Error> {
+    if filed.mended.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "-- field_report.insert_mended
+         INSERT INTO change_subjects (scope_id, revision, subject_id, kind)
+         SELECT $1, n.revision, n.report_id, $4 FROM UNNEST($2::uuid[], $3::bigint[]) AS n(report_id, revision)",
+    )
+    .bind(filed.operator.uuid())
+    .bind(filed.mended.iter().map(|(id, _)| id.uuid()).collect::<Vec<_>>())
+    .bind(filed.mended.iter().map(|(_, revision)| *revision).collect::<Vec<_>>())
+    .bind(Kind::Report.to_string())
+    .execute(conn)
+    .await
+    .map_err(failed)?;
+    Ok(())
 }
 
 async fn save_reports(conn: &mut PgConnection, filed: &Filed<'_>) -> Result<(), Error> {
@@ -84,18 +108,19 @@ async fn save_reports(conn: &mut PgConnection, filed: &Filed<'_>) -> Result<(), 
     let done = sqlx::query(
         "-- field_report.save_reports
          INSERT INTO reports (organization_id, report_id, first_revision, device_id, team_id, task_id, program_id, kind,
-                work_date, newest_version, state, hold_reasons, revision)
+                work_date, newest_version, state, hold_reasons, claimed, revision)
          SELECT $1, n.report_id, n.first_revision, n.device_id, n.team_id, n.task_id, n.program_id, n.kind,
-                n.work_date, n.newest_version, n.state, string_to_array(n.holds, ','), n.revision
+                n.work_date, n.newest_version, n.state, string_to_array(n.holds, ','),
+                string_to_array(n.claimed, ',')::bigint[], n.revision
            FROM UNNEST($2::uuid[], $3::bigint[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $8::text[],
-                       $9::date[], $10::int[], $11::text[], $12::text[], $13::bigint[])
+                       $9::date[], $10::int[], $11::text[], $12::text[], $13::bigint[], $14::text[])
                 AS n(report_id, first_revision, device_id, team_id, task_id, program_id, kind, work_date,
-                     newest_version, state, holds, revision)
+                     newest_version, state, holds, revision, claimed)
          ON CONFLICT (report_id) DO UPDATE
             SET device_id = excluded.device_id, team_id = excluded.team_id, task_id = excluded.task_id,
                 program_id = excluded.program_id, kind = excluded.kind, work_date = excluded.work_date,
                 newest_version = excluded.newest_version, state = excluded.state,
-                hold_reasons = excluded.hold_reasons, revision = excluded.revision
+                hold_reasons = excluded.hold_reasons, claimed = excluded.claimed, revision = excluded.revision
           WHERE reports.organization_id = excluded.organization_id",
     )
     .bind(filed.operator.uuid())
@@ -111,12 +136,18 @@ async fn save_reports(conn: &mut PgConnection, filed: &Filed<'_>) -> Result<(), 
     .bind(of.iter().map(|row| row.state.word()).collect::<Vec<_>>())
     .bind(of.iter().map(|row| joined(&row.holds, |held: &HoldReason| held.word().to_owned(), ",")).collect::<Vec<_>>())
     .bind(of.iter().map(|row| row.revision).collect::<Vec<_>>())
+    .bind(of.iter().map(|row| claimed(&row.claimed)).collect::<Vec<_>>())
     .execute(conn)
     .await
     .map_err(failed)?;
     // Another operator took one of the ids since they were looked up; the next try sees that.
     let all = u64::try_from(of.len()) == Ok(done.rows_affected());
     if all { Ok(()) } else { Err(Error::Contended) }
+}
+
+/// What a version claims, as text; null when that is nothing.
+fn claimed(of: &Outputs) -> Option<String> {
+    (!of.is_empty()).then(|| joined(&of.list(), i64::to_string, ","))
 }
 
 fn joined<T>(of: &[T], text: impl Fn(&T) -> String, separator: &str) -> String {
@@ -130,14 +161,16 @@ async fn insert_versions(conn: &mut PgConnection, of: &[NewVersion]) -> Result<(
     sqlx::query(
         "-- field_report.insert_versions
          INSERT INTO report_versions (report_id, version, device_id, device_sequence, content, content_sha256,
-                received_at, received_by, clock_offset_ms, captured_at, hold_reasons, hold_texts, hold_subjects, revision)
+                received_at, received_by, clock_offset_ms, captured_at, hold_reasons, hold_texts, hold_subjects, revision,
+                amendment)
          SELECT n.report_id, n.version, n.device_id, n.device_sequence, n.content, n.content_sha256,
                 n.received_at, n.received_by, n.clock_offset_ms, n.captured_at, string_to_array(n.reasons, ','),
-                string_to_array(n.texts, chr(31)), string_to_array(n.subjects, ',')::uuid[], n.revision
+                string_to_array(n.texts, chr(31)), string_to_array(n.subjects, ',')::uuid[], n.revision, n.amendment
            FROM UNNEST($1::uuid[], $2::int[], $3::uuid[], $4::bigint[], $5::bytea[], $6::bytea[], $7::timestamptz[],
-                       $8::text[], $9::bigint[], $10::timestamptz[], $11::text[], $12::text[], $13::text[], $14::bigint[])
+                       $8::text[], $9::bigint[], $10::timestamptz[], $11::text[], $12::text[], $13::text[], $14::bigint[],
+                       $15::text[])
                 AS n(report_id, version, device_id, device_sequence, content, content_sha256, received_at, received_by,
-                     clock_offset_ms, captured_at, reasons, texts, subjects, revision)",
+                     clock_offset_ms, captured_at, reasons, texts, subjects, revision, amendment)",
     )
     .bind(of.iter().map(|row| row.stored.id.uuid()).collect::<Vec<_>>())
     .bind(of.iter().map(|row| row.stored.version).collect::<Vec<_>>())
@@ -153,6 +186,7 @@ async fn insert_versions(conn: &mut PgConnection, of: &[NewVersion]) -> Result<(
     .bind(holds(|hold| hold.text.clone(), SEPARATOR))
     .bind(holds(|hold| hold.subject.unwrap_or(Uuid::nil()).to_string(), ","))
     .bind(of.iter().map(|row| row.stored.revision).collect::<Vec<_>>())
+    .bind(of.iter().map(|row| row.stored.amendment.as_str()).collect::<Vec<_>>())
     .execute(conn)
     .await
     .map_err(failed)?;

@@ -5,7 +5,7 @@ use jiff_sqlx::ToSqlx as _;
 use sqlx::{FromRow, PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use crate::domain::ids::{OrganizationId, SiteId};
+use crate::domain::ids::{OrganizationId, ReportId, SiteId, TaskId};
 use crate::domain::land::{Booked, LandSums, Movement, MovementKind};
 use crate::domain::text::{Code, CountryCode, Title};
 use crate::error::Error;
@@ -194,10 +194,12 @@ pub async fn insert_movements(
     sqlx::query(
         "-- land.insert
          INSERT INTO land_movements (authority_id, revision, ordinal, site_id, country_code, kind, area_m2,
-                                     effective_on, note)
-         SELECT $1, $2, n.ordinal, n.site_id, n.country_code, n.kind, n.area_m2, n.effective_on, n.note
-           FROM UNNEST($3::uuid[], $4::text[], $5::text[], $6::bigint[], $7::date[], $8::text[])
-                WITH ORDINALITY AS n(site_id, country_code, kind, area_m2, effective_on, note, ordinal)",
+                                     effective_on, note, task_id, report_id)
+         SELECT $1, $2, n.ordinal, n.site_id, n.country_code, n.kind, n.area_m2, n.effective_on, n.note, n.task_id,
+                n.report_id
+           FROM UNNEST($3::uuid[], $4::text[], $5::text[], $6::bigint[], $7::date[], $8::text[], $9::uuid[], $10::uuid[])
+                WITH ORDINALITY AS n(site_id, country_code, kind, area_m2, effective_on, note, task_id, report_id,
+                                     ordinal)",
     )
     .bind(authority.uuid())
     .bind(revision)
@@ -207,6 +209,8 @@ pub async fn insert_movements(
     .bind(movements.iter().map(|of| of.area_m2).collect::<Vec<_>>())
     .bind(movements.iter().map(|of| of.effective_on.to_sqlx()).collect::<Vec<_>>())
     .bind(movements.iter().map(|of| of.note.as_str()).collect::<Vec<_>>())
+    .bind(movements.iter().map(|of| of.task.map(TaskId::uuid)).collect::<Vec<_>>())
+    .bind(movements.iter().map(|of| of.report.map(ReportId::uuid)).collect::<Vec<_>>())
     .execute(conn)
     .await
     .map_err(failed)?;

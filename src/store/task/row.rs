@@ -13,7 +13,7 @@ use crate::domain::task::{Completion, Instructions, QualityControl, Task, TaskPl
 use crate::domain::team::TeamType;
 use crate::domain::text::{Code, Note, Reference, Source, Title};
 use crate::error::Error;
-use crate::store::rows::{corrupt, country, word};
+use crate::store::rows::{corrupt, country, outputs, word};
 
 /// A statement that reads whole tasks `t`: sites in order, inspections the oldest first, and the safety stops in force
 /// of the task, its sites and its operator.
@@ -27,7 +27,7 @@ macro_rules! select_tasks {
                 t.team_type, t.first_day, t.last_day, t.operator_id, t.authority_id, t.country_code, t.instructions,
                 t.state, t.resumes_to, t.order_reference, t.paramedic_id, t.ambulance_id, t.hospital,
                 t.evacuation_minutes, t.drill_on, t.suspension_cause, t.completed_on, t.completion_reference,
-                t.not_done, t.handed_over_on, t.created_at, t.revision, s.site_ids,
+                t.not_done, t.handed_over_on, t.approved, t.created_at, t.revision, s.site_ids,
                 q.inspected_on, q.passed, q.reference, q.sampled_m2, q.remarks,
                 ARRAY(SELECT safety_stop_id FROM safety_stops
                        WHERE lifted_at IS NULL AND target_id = ANY(s.site_ids || t.task_id || t.operator_id)
@@ -60,6 +60,7 @@ pub(super) struct TaskRow {
     state: String,
     order_reference: String,
     handed_over_on: Option<jiff_sqlx::Date>,
+    approved: Vec<i64>,
     created_at: jiff_sqlx::Timestamp,
     revision: i64,
     authority_id: Option<Uuid>,
@@ -140,6 +141,7 @@ impl TryFrom<TaskRow> for Task {
             quality_controls: row.controls.read()?,
             handed_over_on: row.handed_over_on.map(jiff_sqlx::Date::to_jiff),
             safety_stops: row.stop_ids.into_iter().map(SafetyStopId::new).collect(),
+            approved: outputs(&row.approved)?,
             created_at: row.created_at.to_jiff(),
             revision: row.revision,
         })

@@ -20,7 +20,7 @@ use crate::evidence::rig::Rig;
 use crate::harness::TestDatabase;
 
 /// How long a killed process takes to be gone.
-const GONE: Duration = Duration::from_secs(10);
+pub(crate) const GONE: Duration = Duration::from_secs(10);
 /// The longest that a run goes on between two kills.
 const BETWEEN_KILLS_MICROS: u64 = 400_000;
 /// The fewest kills of a run.
@@ -120,14 +120,14 @@ fn only_unavailable(history: &History) -> Verdict {
     conclude(other)
 }
 
-async fn start_cluster(place: &DataDir) -> Embedded {
+pub(crate) async fn start_cluster(place: &DataDir) -> Embedded {
     let data_dir = place.path().to_owned();
     let options = Options { data_dir, bin_dir: None, durable: true, max_connections: 60 };
     Embedded::start(options).await.expect("it starts")
 }
 
 /// Kills the server at once, with everyone in it, and frees its directory.
-fn kill(cluster: Embedded) {
+pub(crate) fn kill(cluster: Embedded) {
     let pid = cluster.pid().to_string();
     let killed = std::process::Command::new("kill").args(["-s", "KILL", "--", &format!("-{pid}")]).status();
     assert!(killed.expect("kill is there").success());

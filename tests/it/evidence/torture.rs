@@ -6,11 +6,12 @@ use crate::evidence::load::Size;
 use crate::evidence::scenario::Scenario;
 
 /// The seed of a short run. Always the same, so that what fails for one fails for all.
-const SEED: u64 = 1_998;
+pub(crate) const SEED: u64 = 1_998;
 /// The longest round of a long run: after that a new one begins with the next seed.
 const ROUND_MAX: Duration = Duration::from_secs(20);
 
-fn setting(name: &str) -> Option<u64> {
+/// A whole number from the environment.
+pub(crate) fn setting(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is a whole number, not {text:?}")))
 }

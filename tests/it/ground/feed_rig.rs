@@ -286,6 +286,7 @@ pub(super) fn about(message: &Message) -> (&'static str, String) {
         Message::Removed(of) => ("removed", of.id.clone()),
         Message::SnapshotEnd(_) => ("end", String::new()),
         Message::Progress(_) => ("progress", String::new()),
+        Message::ReturnedReport(of) => ("returned", of.report.as_ref().expect("a report").report_id.clone()),
         Message::Reconnect(_) => ("reconnect", String::new()),
     }
 }

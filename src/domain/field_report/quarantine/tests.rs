@@ -37,10 +37,17 @@ pub(in crate::domain::field_report) fn report() -> FieldReport {
         claims: Claims {
             activity: Some(ActivityType::ManualClearance),
             sites: [SITE].into(),
-            areas: vec![ClaimedArea { site: SITE, release: ReleaseType::Cleared, area_m2: 200 }],
+            areas: vec![ClaimedArea {
+                site: SITE,
+                release: ReleaseType::Cleared,
+                area_m2: 200,
+                depth_cm: 13,
+                outline: None,
+            }],
             search_minutes: 480,
             ..Claims::default()
         },
+        personal: Vec::new(),
         content: Bytes::new(),
         content_sha256: [0; 32],
     }
@@ -64,6 +71,7 @@ fn known() -> Known {
         alike: None,
         under_this_number: None,
         base_missing: false,
+        files: BTreeMap::new(),
     }
 }
 

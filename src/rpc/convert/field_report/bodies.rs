@@ -3,21 +3,24 @@
 use std::collections::BTreeSet;
 
 use crate::domain::activity::ActivityType;
-use crate::domain::field_report::{ClaimedArea, Claims, Terrain};
+use crate::domain::field_report::outputs::{Outputs, People};
+use crate::domain::field_report::{
+    ClaimedArea, ClaimedCompletion, ClaimedExpense, ClaimedSource, Claims, Terrain,
+};
 use crate::domain::geometry::Comparisons;
-use crate::domain::ids::{ObligationId, SiteId, VictimId};
+use crate::domain::ids::{ObligationId, SiteId};
+use crate::domain::safety_stop::SafetyStopCause;
 use crate::domain::site::{ReleaseType, SurveyKind, SurveyResult};
 use crate::domain::text::{Note, Reference, Source, Text, Title};
+use crate::rpc::convert::entry::read_category;
 use crate::rpc::convert::site::{AREA_M2_MAX, read_outline};
 use crate::rpc::pb;
 use crate::rpc::pb::field_report::Body;
 use crate::rpc::read::Reader;
 
-use super::files::read_sha256;
-use super::parts::{DAY_MINUTES, read_areas, read_items, read_stand_downs, read_worked};
+use super::parts::{DAY_MINUTES, read_areas, read_items, read_stand_downs, read_worked, released};
+use super::victims::read_victims;
 
-/// The most victims of an accident.
-const VICTIMS_MAX: usize = 100;
 /// The most minutes of all machines of a day.
 const MACHINE_MINUTES_MAX: i32 = 100_000;
 /// The most people of one sex and age at a session.
@@ -32,13 +35,17 @@ pub(super) fn read_body(reader: &mut Reader, body: &Body) -> Option<Claims> {
         Body::SpotTask(sent) => {
             let place = reader.parse("report.spot_task.place", Title::parse(&sent.place));
             let items = read_items(reader, "report.spot_task.items", &sent.items);
-            place.and(items).map(|()| Claims::default())
+            place.and(items).map(destroyed)
         }
         Body::Accident(sent) => read_accident(reader, sent),
         Body::RiskEducation(sent) => read_session(reader, sent),
         Body::Inspection(sent) => read_inspection(reader, sent),
         Body::ExpenseClaim(sent) => read_claim(reader, sent),
     }
+}
+
+fn destroyed(outputs: Outputs) -> Claims {
+    Claims { outputs, ..Claims::default() }
 }
 
 fn sites_of(areas: &[ClaimedArea]) -> BTreeSet<SiteId> {
@@ -63,11 +70,12 @@ fn read_progress(reader: &mut Reader, sent: &pb::ProgressReport) -> Option<Claim
     Some(Claims {
         activity: Some(activity?),
         sites: sites_of(&areas),
+        outputs: released(&areas),
         areas,
         terrain: terrain?,
         search_minutes: searched?,
         machine_minutes: i64::from(machines?),
-        halts_work: false,
+        ..Claims::default()
     })
 }
 
@@ -94,7 +102,7 @@ fn read_survey(reader: &mut Reader, sent: &pb::SurveyReport) -> Option<Claims> {
     };
     let mut sites = sites_of(&areas);
     sites.insert(site?);
-    Some(Claims { activity: Some(activity), sites, areas, ..Claims::default() })
+    Some(Claims { activity: Some(activity), sites, outputs: released(&areas), areas, ..Claims::default() })
 }
 
 fn read_ordnance(reader: &mut Reader, sent: &pb::OrdnanceReport) -> Option<Claims> {
@@ -103,8 +111,7 @@ fn read_ordnance(reader: &mut Reader, sent: &pb::OrdnanceReport) -> Option<Claim
     if sent.items.is_empty() {
         reader.bad("report.ordnance.items", "are none; name what was found");
     }
-    items?;
-    Some(Claims { sites: site?.into_iter().collect(), ..Claims::default() })
+    Some(Claims { sites: site?.into_iter().collect(), ..destroyed(items?) })
 }
 
 fn read_completion(reader: &mut Reader, sent: &pb::CompletionReport) -> Option<Claims> {
@@ -112,9 +119,14 @@ fn read_completion(reader: &mut Reader, sent: &pb::CompletionReport) -> Option<C
     let (field, mut left) = ("report.completion.areas", Comparisons::default());
     let areas = read_areas(reader, field, &sent.areas, &mut left);
     let not_done = reader.parse("report.completion.not_done", Note::parse(&sent.not_done));
-    reference.and(not_done)?;
-    let areas = areas?;
-    Some(Claims { sites: sites_of(&areas), areas, ..Claims::default() })
+    let (areas, completion) = (areas?, ClaimedCompletion { reference: reference?, not_done: not_done? });
+    Some(Claims {
+        sites: sites_of(&areas),
+        outputs: released(&areas),
+        areas,
+        completion: Some(completion),
+        ..Claims::default()
+    })
 }
 
 fn read_accident(reader: &mut Reader, sent: &pb::AccidentReport) -> Option<Claims> {
@@ -124,28 +136,8 @@ fn read_accident(reader: &mut Reader, sent: &pb::AccidentReport) -> Option<Claim
     let told = reader.parse(&at("description"), Text::<1, 4_000>::parse(&sent.description));
     let victims = read_victims(reader, &at("victims"), &sent.victims);
     kind.and(category).and(told).and(victims)?;
-    Some(Claims { halts_work: sent.halt_work, ..Claims::default() })
-}
-
-fn read_victims(reader: &mut Reader, field: &str, sent: &[pb::Victim]) -> Option<()> {
-    if VICTIMS_MAX < sent.len() {
-        reader.bad(field, format!("are {}; give at most {VICTIMS_MAX}", sent.len()));
-        return None;
-    }
-    let mut known = BTreeSet::new();
-    for (index, victim) in sent.iter().enumerate() {
-        let at = |name: &str| format!("{field}[{index}].{name}");
-        let id = reader.id(&at("victim_id"), &victim.victim_id, VictimId::new);
-        if id.is_some_and(|id| !known.insert(id)) {
-            reader.bad(at("victim_id"), "is that of another victim of this report; make one for each");
-        }
-        if victim.details.is_some() {
-            let rule = "personal data is not taken yet; send victim_id and details_sha256 only";
-            reader.bad(at("details"), rule);
-        }
-        read_sha256(reader, &at("details_sha256"), &victim.details_sha256);
-    }
-    Some(())
+    let halts = sent.halt_work.then_some(SafetyStopCause::Accident);
+    Some(Claims { halts, ..Claims::default() })
 }
 
 fn read_session(reader: &mut Reader, sent: &pb::RiskEducationReport) -> Option<Claims> {
@@ -154,17 +146,22 @@ fn read_session(reader: &mut Reader, sent: &pb::RiskEducationReport) -> Option<C
     let method = reader.parse(&at("method"), Text::<0, 200>::parse(&sent.method));
     let language = reader.parse(&at("language"), Text::<0, 50>::parse(&sent.language));
     let minutes = reader.within(&at("minutes"), sent.minutes, 1, DAY_MINUTES);
-    read_people(reader, &at("direct"), sent.direct);
-    read_people(reader, &at("indirect"), sent.indirect);
-    topic.and(method).and(language).and(minutes).map(|_| Claims::default())
+    let direct = read_people(reader, &at("direct"), sent.direct);
+    let indirect = read_people(reader, &at("indirect"), sent.indirect);
+    topic.and(method).and(language).and(minutes)?;
+    let mut outputs = Outputs::default();
+    outputs.reach(direct?, indirect?);
+    Some(Claims { outputs, ..Claims::default() })
 }
 
-fn read_people(reader: &mut Reader, field: &str, sent: Option<pb::Beneficiaries>) {
-    let Some(sent) = sent else { return };
-    let groups = [("girls", sent.girls), ("boys", sent.boys), ("women", sent.women), ("men", sent.men)];
-    for (name, count) in groups {
-        reader.within(&format!("{field}.{name}"), count, 0, GROUP_MAX);
-    }
+fn read_people(reader: &mut Reader, field: &str, sent: Option<pb::Beneficiaries>) -> Option<People> {
+    let sent = sent.unwrap_or_default();
+    let mut read = |name: &str, count: i32| {
+        reader.within(&format!("{field}.{name}"), count, 0, GROUP_MAX).map(i64::from)
+    };
+    let (girls, boys) = (read("girls", sent.girls), read("boys", sent.boys));
+    let (women, men) = (read("women", sent.women), read("men", sent.men));
+    Some(People { girls: girls?, boys: boys?, women: women?, men: men? })
 }
 
 fn read_inspection(reader: &mut Reader, sent: &pb::InspectionReport) -> Option<Claims> {
@@ -177,23 +174,40 @@ fn read_inspection(reader: &mut Reader, sent: &pb::InspectionReport) -> Option<C
     if sent.halt_work && result.is_some_and(|result| result != pb::InspectionResult::Critical) {
         reader.bad(at("halt_work"), "is set, but only a CRITICAL result halts work");
     }
-    result.and(sampled).and(finds).and(findings).and(due)?;
-    Some(Claims { halts_work: sent.halt_work, ..Claims::default() })
+    result.and(sampled).and(findings).and(due)?;
+    let halts = sent.halt_work.then_some(SafetyStopCause::CriticalNonconformity);
+    Some(Claims { halts, ..destroyed(finds?) })
 }
 
 fn read_claim(reader: &mut Reader, sent: &pb::ExpenseClaim) -> Option<Claims> {
     let at = |name: &str| format!("report.expense_claim.{name}");
-    let source: Option<pb::ExpendSource> = reader.specified(&at("source"), sent.source);
-    if source == Some(pb::ExpendSource::Available) {
-        if !sent.obligation_id.is_empty() {
-            reader.bad(at("obligation_id"), "is given, but the source is AVAILABLE; leave it empty");
-        }
-    } else {
-        reader.id(&at("obligation_id"), &sent.obligation_id, ObligationId::new);
-    }
+    let source = read_source(reader, sent);
     let amount = reader.any_money(&at("amount"), sent.amount.as_ref());
-    let category: Option<pb::CostCategory> = reader.specified(&at("category"), sent.category);
+    let category = reader.choice(&at("category"), sent.category, read_category);
     let payee = reader.parse(&at("payee"), Title::parse(&sent.payee));
     let reference = reader.parse(&at("reference"), Reference::parse(&sent.reference));
-    source.and(amount).and(category).and(payee).and(reference).map(|_| Claims::default())
+    let expense = ClaimedExpense {
+        source: source?,
+        amount: amount?,
+        category: category?,
+        payee: payee?,
+        reference: reference?,
+    };
+    Some(Claims { expense: Some(expense), ..Claims::default() })
+}
+
+fn read_source(reader: &mut Reader, sent: &pb::ExpenseClaim) -> Option<ClaimedSource> {
+    const OBLIGATION: &str = "report.expense_claim.obligation_id";
+    let source: Option<pb::ExpendSource> = reader.specified("report.expense_claim.source", sent.source);
+    if source == Some(pb::ExpendSource::Available) {
+        if !sent.obligation_id.is_empty() {
+            reader.bad(OBLIGATION, "is given, but the source is AVAILABLE; leave it empty");
+        }
+        return Some(ClaimedSource::Available);
+    }
+    let id = reader.id(OBLIGATION, &sent.obligation_id, ObligationId::new);
+    match source? {
+        pb::ExpendSource::Advanced => id.map(ClaimedSource::Advanced),
+        _ => id.map(ClaimedSource::Obligated),
+    }
 }

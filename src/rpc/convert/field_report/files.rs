@@ -1,26 +1,13 @@
 //! Files that a report declares.
 
 use crate::domain::field_report::Attachment;
+use crate::domain::field_report::media::{FILE_BYTES_MAX, MEDIA_TYPES};
 use crate::domain::text::{Text, quote};
 use crate::rpc::pb;
 use crate::rpc::read::Reader;
 
 /// The most attachments of a version.
 const ATTACHMENTS_MAX: usize = 200;
-/// The most bytes of a file.
-const FILE_BYTES_MAX: i64 = 50 * 1024 * 1024;
-/// What a file may be.
-const MEDIA_TYPES: [&str; 9] = [
-    "image/jpeg",
-    "image/png",
-    "image/webp",
-    "image/heic",
-    "video/mp4",
-    "audio/mpeg",
-    "audio/mp4",
-    "application/pdf",
-    "text/plain",
-];
 
 pub(super) fn read_attachments(reader: &mut Reader, sent: &[pb::Attachment]) -> Option<Vec<Attachment>> {
     let field = "report.attachments";
@@ -55,7 +42,7 @@ fn read_attachment(reader: &mut Reader, field: &str, sent: &pb::Attachment) -> O
 }
 
 /// A SHA-256.
-pub(super) fn read_sha256(reader: &mut Reader, field: &str, sent: &[u8]) -> Option<[u8; 32]> {
+pub fn read_sha256(reader: &mut Reader, field: &str, sent: &[u8]) -> Option<[u8; 32]> {
     let digest = <[u8; 32]>::try_from(sent).ok();
     if digest.is_none() {
         reader.bad(field, format!("has {} bytes; a SHA-256 has 32", sent.len()));

@@ -7,6 +7,7 @@ use crate::domain::field_report::reference::reference;
 use crate::domain::field_report::sequence::SyncState;
 use crate::domain::field_report::{AttachmentStates, Hold, Receipt, StoredReport};
 use crate::error::Error;
+use crate::rpc::convert::field_report::review::remarks;
 use crate::rpc::convert::timestamp;
 use crate::rpc::convert::words::WireWord as _;
 use crate::rpc::pb;
@@ -97,11 +98,13 @@ fn around(of: &StoredReport) -> pb::StoredReport {
         clock_offset: offset
             .map(|offset| prost_types::Duration { seconds: offset.as_secs(), nanos: offset.subsec_nanos() }),
         captured_at: of.captured_at.map(timestamp),
-        remarks: Vec::new(),
-        reviewed_by: String::new(),
-        reviewed_at: None,
-        decision: String::new(),
+        remarks: remarks(&of.reviewed.remarks),
+        reviewed_by: of.reviewed.by.clone(),
+        reviewed_at: of.reviewed.at.map(timestamp),
+        decision: of.reviewed.decision.clone(),
         reference: reference(of.id),
         revision: of.revision,
+        approved_version: of.reviewed.approved_version.unwrap_or(0),
+        amendment: of.amendment.clone(),
     }
 }

@@ -1,6 +1,7 @@
 //! What several bodies of a report have: land, ordnance, hours.
 
 use crate::domain::field_report::ClaimedArea;
+use crate::domain::field_report::outputs::{OrdnanceCategory, Outputs};
 use crate::domain::geometry::Comparisons;
 use crate::domain::ids::SiteId;
 use crate::domain::site::{ReleaseType, SuspensionCause};
@@ -64,8 +65,13 @@ fn read_area(
         }
     };
     let outline = read_outline(reader, &at("boundary_geojson"), &sent.boundary_geojson, left);
-    depth.and(outline)?;
-    Some(ClaimedArea { site: site?, release: release?, area_m2: area_m2? })
+    Some(ClaimedArea {
+        site: site?,
+        release: release?,
+        area_m2: area_m2?,
+        depth_cm: depth?,
+        outline: outline?,
+    })
 }
 
 /// Reads hours. Answers the minutes of those who search.
@@ -92,21 +98,49 @@ pub(super) fn read_stand_downs(reader: &mut Reader, field: &str, sent: &[pb::Sta
     .map(|_| ())
 }
 
-pub(super) fn read_items(reader: &mut Reader, field: &str, sent: &[pb::OrdnanceItem]) -> Option<()> {
-    read_all(reader, field, (sent, ITEMS_MAX), read_item).map(|_| ())
+/// What areas count for.
+pub(super) fn released(areas: &[ClaimedArea]) -> Outputs {
+    let mut outputs = Outputs::default();
+    for area in areas {
+        outputs.release(area.release, area.area_m2);
+    }
+    outputs
 }
 
-fn read_item(reader: &mut Reader, field: &str, sent: &pb::OrdnanceItem) -> Option<()> {
+/// Reads ordnance. Answers what was destroyed of it.
+pub(super) fn read_items(reader: &mut Reader, field: &str, sent: &[pb::OrdnanceItem]) -> Option<Outputs> {
+    let mut outputs = Outputs::default();
+    for (category, quantity) in read_all(reader, field, (sent, ITEMS_MAX), read_item)?.into_iter().flatten() {
+        outputs.destroy(category, quantity);
+    }
+    Some(outputs)
+}
+
+/// Reads ordnance of one kind: its category and quantity if it was destroyed, else nothing.
+#[expect(clippy::option_option, reason = "bad and not destroyed are different things")]
+fn read_item(
+    reader: &mut Reader,
+    field: &str,
+    sent: &pb::OrdnanceItem,
+) -> Option<Option<(OrdnanceCategory, i64)>> {
     let at = |name: &str| format!("{field}.{name}");
-    let category: Option<pb::OrdnanceCategory> = reader.specified(&at("category"), sent.category);
+    let category: Option<OrdnanceCategory> = reader.word(&at("category"), sent.category);
     let condition: Option<pb::OrdnanceCondition> = reader.specified(&at("condition"), sent.condition);
     let disposal: Option<pb::OrdnanceDisposal> = reader.specified(&at("disposal"), sent.disposal);
     let model = reader.parse(&at("model"), Text::<0, 100>::parse(&sent.model));
-    if category == Some(pb::OrdnanceCategory::Other) && sent.model.trim().is_empty() {
+    if category == Some(OrdnanceCategory::Other) && sent.model.trim().is_empty() {
         reader.bad(at("model"), "is empty; say what it is when the category is OTHER");
     }
     let quantity = reader.within(&at("quantity"), sent.quantity, 1, 1_000_000);
     let depth = reader.within(&at("depth_cm"), sent.depth_cm, 0, DEPTH_CM_MAX);
     let position = read_position(reader, &at("position"), sent.position.as_ref());
-    category.and(condition).and(disposal).and(model).and(quantity).and(depth).and(position).map(|_| ())
+    condition.and(model).and(depth).and(position)?;
+    let (category, quantity) = (category?, i64::from(quantity?));
+    Some(is_destroyed(disposal?).then_some((category, quantity)))
+}
+
+/// Whether ordnance is no more (Article 7 counts what was destroyed).
+const fn is_destroyed(disposal: pb::OrdnanceDisposal) -> bool {
+    use pb::OrdnanceDisposal::{Burned, DemolishedElsewhere, DemolishedInPlace};
+    matches!(disposal, DemolishedInPlace | DemolishedElsewhere | Burned)
 }

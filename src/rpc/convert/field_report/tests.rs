@@ -145,22 +145,71 @@ fn names_with_paths_lies_about_files_and_ordnance_without_category_are_refused()
     assert_eq!(fields(&sent)[0], "report.attachments[1].size");
 }
 
-#[test]
-fn personal_data_is_refused_and_hashes_of_it_are_taken() {
+fn victim() -> pb::Victim {
     let id = "0198f2c0-0000-7000-8000-000000000009".to_owned();
-    let told = pb::Victim { victim_id: id, details_sha256: vec![1; 32], details: None };
-    let accident = |victims| {
-        report(Body::Accident(pb::AccidentReport {
-            kind: pb::AccidentKind::NearMiss.into(),
-            description: "a vehicle left the safe lane".to_owned(),
-            victims,
-            ..pb::AccidentReport::default()
-        }))
+    pb::Victim { victim_id: id, details_sha256: vec![1; 32], details: None }
+}
+
+fn details() -> pb::VictimDetails {
+    pb::VictimDetails {
+        salt: vec![7; 16],
+        name: "Nyasha".to_owned(),
+        born_on: Some(pb::Date { year: 1931, month: 2, day: 3 }),
+        outcome: pb::VictimOutcome::Injured.into(),
+        ..pb::VictimDetails::default()
+    }
+}
+
+fn accident(victims: Vec<pb::Victim>) -> pb::FieldReport {
+    report(Body::Accident(pb::AccidentReport {
+        kind: pb::AccidentKind::NearMiss.into(),
+        description: "a vehicle left the safe lane".to_owned(),
+        victims,
+        ..pb::AccidentReport::default()
+    }))
+}
+
+#[test]
+fn details_of_victims_are_no_part_of_the_report_and_their_hash_is_filled_in() {
+    assert!(read_report(Some(&accident(vec![victim()]))).unwrap().personal.is_empty());
+    let hash = Sha256::digest(details().encode_to_vec()).to_vec();
+    let named = |details_sha256: &[u8], details| {
+        accident(vec![pb::Victim { details_sha256: details_sha256.to_vec(), details, ..victim() }])
     };
-    let named = pb::Victim { details: Some(pb::VictimDetails::default()), ..told.clone() };
-    assert!(read_report(Some(&accident(vec![told.clone()]))).is_ok());
-    assert_eq!(fields(&accident(vec![named])), ["report.accident.victims[0].details"]);
-    assert_eq!(fields(&accident(vec![told.clone(), told])), ["report.accident.victims[1].victim_id"]);
+    let without = read_report(Some(&named(&hash, None))).unwrap();
+    for sent in [named(&hash, Some(details())), named(&[], Some(details()))] {
+        let read = read_report(Some(&sent)).unwrap();
+        assert_eq!((&read.content, read.content_sha256), (&without.content, without.content_sha256));
+        assert_eq!(read.personal.len(), 1);
+        assert_eq!(pb::VictimDetails::decode(read.personal[0].1.0.clone()).unwrap(), details());
+        assert!(!format!("{read:?}").contains("Nyasha"));
+    }
+    assert_eq!(victims_of(&without.content).unwrap().len(), 1);
+}
+
+#[test]
+fn every_bad_field_of_a_victim_is_named_and_never_quoted() {
+    let with = |details| accident(vec![pb::Victim { details: Some(details), ..victim() }]);
+    let at = |name: &str| format!("report.accident.victims[0].{name}");
+    assert_eq!(fields(&with(details())), [at("details_sha256")]);
+    let long = |count| "Nyasha".repeat(count);
+    let bad = pb::VictimDetails {
+        salt: vec![7; 15],
+        name: long(40),
+        identification: long(40),
+        group: 9,
+        born_on: Some(pb::Date { year: 2001, month: 2, day: 29 }),
+        address: long(90),
+        outcome: 0,
+        activity: long(90),
+    };
+    let sent = accident(vec![pb::Victim { details: Some(bad), details_sha256: Vec::new(), ..victim() }]);
+    let names = ["salt", "name", "identification", "group", "born_on", "address", "outcome", "activity"];
+    assert_eq!(fields(&sent), names.map(|name| at(&format!("details.{name}"))));
+    assert!(!read_report(Some(&sent)).unwrap_err().to_string().contains("Nyasha"));
+    let nothing = pb::Victim { details_sha256: Vec::new(), ..victim() };
+    assert_eq!(fields(&accident(vec![nothing])), [at("details_sha256")]);
+    assert_eq!(fields(&accident(vec![victim(), victim()])), ["report.accident.victims[1].victim_id"]);
 }
 
 #[test]
@@ -179,6 +228,7 @@ fn days_that_cannot_be_right_are_read_and_no_task_is_refused_where_one_is_needed
 
 #[test]
 fn an_event_is_the_message_that_readers_get() {
+    use crate::domain::field_report::review::Reviewed;
     use crate::domain::field_report::{Hold, HoldReason, ReportState, StoredReport};
     use crate::domain::ids::OrganizationId;
 
@@ -201,6 +251,8 @@ fn an_event_is_the_message_that_readers_get() {
         received_by: "tablet-7".to_owned(),
         clock_offset_ms: Some(-1_500),
         captured_at: None,
+        amendment: "the depth was wrong".to_owned(),
+        reviewed: Reviewed::default(),
         revision: 3,
     };
     let told = stored(&of).unwrap();

@@ -1,0 +1,177 @@
+//! Reports that are streamed in, beside plain multi-row INSERTs of the same bytes into a table of two columns.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use jiff::civil::Date;
+use prost::Message as _;
+use safelane::rpc::pb;
+use safelane::rpc::pb::field_report_service_client::FieldReportServiceClient;
+use safelane::rpc::pb::sync_reports_response::Outcome;
+use sqlx::Connection as _;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_stream::StreamExt as _;
+use tonic::transport::Endpoint;
+use uuid::Uuid;
+
+use crate::behind::progress_of;
+use crate::cluster::Cluster;
+use crate::figures::{Hundredths, median};
+use crate::options::Sizes;
+use crate::{DATABASE, Failure, OPERATORS, progress};
+
+/// Times that both are measured, by turns; the medians count.
+const ROUNDS: usize = 3;
+/// Reports of one device that are not answered.
+const IN_FLIGHT: usize = 1_024;
+/// Rows of one INSERT: as many as the service takes in together.
+const ROWS: usize = 256;
+/// Numbers that the reports behind have not used.
+const FIRST_SEQUENCE: i64 = 1_000_000;
+
+/// Reports a second, and how they compare.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ingested {
+    pub(crate) per_second: u64,
+    pub(crate) plain_per_second: u64,
+    pub(crate) ratio: Hundredths,
+    pub(crate) bytes: usize,
+    pub(crate) streams: i64,
+}
+
+pub(crate) async fn measure(cluster: &Cluster, address: &str, sizes: Sizes) -> Result<Ingested, Failure> {
+    let mut connection = cluster.connect(DATABASE).await?;
+    sqlx::raw_sql("CREATE TABLE plain_reports (report_id UUID PRIMARY KEY, content BYTEA NOT NULL)")
+        .execute(&mut connection)
+        .await?;
+    let today: jiff_sqlx::Date = sqlx::query_scalar("SELECT current_date").fetch_one(&mut connection).await?;
+    connection.close().await?;
+    let today = today.to_jiff();
+    let (mut streamed, mut plain) = (Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        streamed.push(stream_in(address, sizes, today, round).await?);
+        plain.push(insert_plain(cluster, sizes, today, round).await?);
+        progress(&format!("ingest: {} reports/s, {} rows/s", streamed[round], plain[round]));
+    }
+    let (per_second, plain_per_second) = (median(streamed), median(plain));
+    Ok(Ingested {
+        per_second,
+        plain_per_second,
+        ratio: Hundredths::of(per_second, plain_per_second),
+        bytes: made(0, 0, 0, today).encode_to_vec().len(),
+        streams: OPERATORS,
+    })
+}
+
+/// A report of a new device, for each round and operator one.
+fn made(team: i64, round: usize, number: i64, today: Date) -> pb::FieldReport {
+    let round = i64::try_from(round).unwrap_or_default();
+    // Ids that grow, as those of version 7 do.
+    let id = format!("{:08x}-{:04x}-7000-8000-{number:012x}", 0x0190_0000 + round, team);
+    let mut report = progress_of(id, team, FIRST_SEQUENCE + number, today);
+    report.device_id = format!("{:08x}-0000-7000-8000-{:012x}", 22, team * 1_000 + round);
+    report.device_sequence = number + 1;
+    // Of a day there is one report of a team; of finds there are many.
+    report.body = Some(pb::field_report::Body::Ordnance(pb::OrdnanceReport {
+        items: vec![pb::OrdnanceItem {
+            category: pb::OrdnanceCategory::ApMine.into(),
+            model: "R2M2".to_owned(),
+            quantity: 1,
+            condition: pb::OrdnanceCondition::Armed.into(),
+            disposal: pb::OrdnanceDisposal::DemolishedInPlace.into(),
+            ..pb::OrdnanceItem::default()
+        }],
+        ..pb::OrdnanceReport::default()
+    }));
+    report
+}
+
+/// One stream for each operator, as fast as they are answered.
+async fn stream_in(address: &str, sizes: Sizes, today: Date, round: usize) -> Result<u64, Failure> {
+    let (stored, until) = (Arc::new(AtomicU64::new(0)), Instant::now() + sizes.measured);
+    let mut running = JoinSet::new();
+    let begun = Instant::now();
+    for operator in 0..OPERATORS {
+        let channel = Endpoint::from_shared(format!("http://{address}"))?.connect().await?;
+        let (stored, team) = (Arc::clone(&stored), operator * sizes.teams);
+        running.spawn(async move {
+            let room = Arc::new(Semaphore::new(IN_FLIGHT));
+            let taking = Arc::clone(&room);
+            let mut number = 0;
+            let sent = std::iter::from_fn(move || {
+                number += 1;
+                (Instant::now() < until).then(|| made(team, round, number - 1, today))
+            });
+            let sent = tokio_stream::iter(sent).then(move |report| {
+                let taking = Arc::clone(&taking);
+                async move {
+                    // It is never closed.
+                    if let Ok(permit) = taking.acquire_owned().await {
+                        permit.forget();
+                    }
+                    pb::SyncReportsRequest { report: Some(report), sent: None }
+                }
+            });
+            let mut answers = FieldReportServiceClient::new(channel).sync_reports(sent).await?.into_inner();
+            while let Some(answer) = answers.message().await? {
+                room.add_permits(1);
+                match answer.outcome {
+                    Some(Outcome::Stored(of)) if of.holds.is_empty() => {
+                        stored.fetch_add(1, Ordering::Relaxed);
+                    }
+                    other => return Err(Failure::from(format!("a report became {other:?}"))),
+                }
+            }
+            Ok(())
+        });
+    }
+    while let Some(done) = running.join_next().await {
+        done??;
+    }
+    Ok(per_second(stored.load(Ordering::Relaxed), begun.elapsed()))
+}
+
+/// The same bytes as rows, by as many connections.
+async fn insert_plain(cluster: &Cluster, sizes: Sizes, today: Date, round: usize) -> Result<u64, Failure> {
+    let (inserted, until) = (Arc::new(AtomicU64::new(0)), Instant::now() + sizes.measured);
+    let mut running = JoinSet::new();
+    let begun = Instant::now();
+    for operator in 0..OPERATORS {
+        let mut connection = cluster.connect(DATABASE).await?;
+        let (inserted, team) = (Arc::clone(&inserted), operator * sizes.teams);
+        running.spawn(async move {
+            let mut number = 0;
+            while Instant::now() < until {
+                let reports: Vec<_> = (0..ROWS)
+                    .map(|_| {
+                        number += 1;
+                        made(team, round, number, today)
+                    })
+                    .collect();
+                let ids = reports.iter().map(|report| report.report_id.parse()).collect::<Result<Vec<Uuid>, _>>()?;
+                let contents: Vec<Vec<u8>> = reports.iter().map(pb::FieldReport::encode_to_vec).collect();
+                sqlx::query(
+                    "INSERT INTO plain_reports (report_id, content) SELECT * FROM UNNEST($1::uuid[], $2::bytea[])",
+                )
+                .bind(ids)
+                .bind(contents)
+                .execute(&mut connection)
+                .await?;
+                inserted.fetch_add(ROWS as u64, Ordering::Relaxed);
+            }
+            connection.close().await?;
+            Ok::<(), Failure>(())
+        });
+    }
+    while let Some(done) = running.join_next().await {
+        done??;
+    }
+    Ok(per_second(inserted.load(Ordering::Relaxed), begun.elapsed()))
+}
+
+fn per_second(count: u64, took: Duration) -> u64 {
+    let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    count.saturating_mul(1_000) / took.max(1)
+}

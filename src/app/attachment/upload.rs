@@ -1,0 +1,213 @@
+//! One upload: chunks are written while the next are read, and when it ends, however that is, everything that was read is
+//! durable.
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::app::attachment::writers::Writing;
+use crate::app::attachment::{Found, UploadState, key_of};
+use crate::app::rights::may_act_for;
+use crate::app::seats::Seat;
+use crate::domain::caller::Caller;
+use crate::domain::ids::{OrganizationId, ReportId};
+use crate::error::{Error, Violations};
+use crate::files::objects::io_away;
+use crate::files::staging::Staged;
+use crate::files::{Sha256Sum, UploadKey, hex};
+use crate::store::attachment::Present;
+
+/// The most bytes of one operator's uploads that are not finished: 8 GiB.
+pub const UNFINISHED_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
+
+/// A part of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    /// Where it begins.
+    pub write_offset: i64,
+    /// Its bytes.
+    pub content: Vec<u8>,
+}
+
+/// What becomes of a call that begins an upload.
+pub enum Begun {
+    /// Nothing is to be done.
+    Present(UploadState),
+    /// Chunks may come.
+    Upload(Box<Upload>),
+}
+
+/// An upload that is open. Whoever opens one must end it.
+pub struct Upload {
+    app: App,
+    operator: OrganizationId,
+    key: UploadKey,
+    sent_by: String,
+    staged: Option<Staged>,
+    writing: Option<JoinHandle<(Staged, Result<(), Error>)>>,
+    writer: Writing,
+    _seat: Seat,
+}
+
+impl App {
+    /// Begins an upload, or goes on with it, when nobody else writes it.
+    ///
+    /// # Errors
+    /// `NotFound` when the caller sees no such report, or it declares no such file; `Forbidden` when it is another
+    /// operator's; a quota for too many uploads or too much that is not finished; `Files` when the folder fails.
+    pub async fn begin_upload(
+        &self,
+        caller: &Caller,
+        report: ReportId,
+        file: Sha256Sum,
+    ) -> Result<Begun, Error> {
+        self.feed.expect_open()?;
+        let Found { operator, declared, mut present } = self.find_file(caller, report, file).await?;
+        may_act_for(caller, operator)?;
+        let seat = self.attachments.uploads.take(caller)?;
+        let key = key_of(operator, &declared);
+        let writer = match self.attachments.writers.try_take(key) {
+            Some(writer) => writer,
+            None => {
+                let writer = self.attachments.writers.take(key).await;
+                // Whoever wrote it may have finished it meanwhile.
+                present = self.present(operator, file).await?;
+                writer
+            }
+        };
+        if let Some(present) = present {
+            return Ok(Begun::Present(UploadState::present(&present)));
+        }
+        let staging = self.attachments.staging.clone();
+        let opened = self.block(move || {
+            let told = |error| io_away(&error);
+            // What was begun may be ended: that is how there is room again.
+            let full = UNFINISHED_BYTES_MAX <= staging.bytes_of(key.operator).map_err(told)?;
+            if full && !staging.has(&key) {
+                let what = "bytes of an operator's unfinished uploads";
+                return Err(Error::Quota { what, max: UNFINISHED_BYTES_MAX });
+            }
+            staging.open(&key).map_err(told)
+        });
+        Ok(Begun::Upload(Box::new(Upload {
+            app: self.clone(),
+            operator,
+            key,
+            sent_by: caller.subject().to_owned(),
+            staged: Some(opened.await?),
+            writing: None,
+            writer,
+            _seat: seat,
+        })))
+    }
+}
+
+impl Upload {
+    /// Whether a write is under way.
+    #[must_use]
+    pub const fn is_writing(&self) -> bool {
+        self.writing.is_some()
+    }
+
+    /// Cancelled when somebody waits for this upload, from which nothing came for long.
+    #[must_use]
+    pub fn stop(&self) -> CancellationToken {
+        self.writer.stop().clone()
+    }
+
+    /// Begins to write chunks, when those before them are written. What is there already is skipped.
+    ///
+    /// # Errors
+    /// Why earlier chunks could not be written.
+    pub async fn write(&mut self, chunks: Vec<Chunk>) -> Result<(), Error> {
+        self.writer.heard();
+        self.written().await?;
+        let mut staged = self.staged.take().ok_or_else(|| Error::bug("an upload without its writer"))?;
+        let size = self.key.size;
+        self.writing = Some(tokio::task::spawn_blocking(move || {
+            let done = chunks.iter().try_for_each(|chunk| append(&mut staged, chunk, size));
+            (staged, done)
+        }));
+        Ok(())
+    }
+
+    /// Waits for the write that is under way. May be dropped and asked again.
+    ///
+    /// # Errors
+    /// `Invalid` for a chunk that does not fit; `Files` when it could not be written.
+    pub async fn written(&mut self) -> Result<(), Error> {
+        let Some(writing) = &mut self.writing else { return Ok(()) };
+        let done = writing.await;
+        self.writing = None;
+        let (staged, done) = done.map_err(|lost| Error::Internal(Box::new(lost)))?;
+        self.staged = Some(staged);
+        done
+    }
+
+    /// Ends it: makes durable what is there and, if that is all, keeps the file. After something `went_wrong` the file may
+    /// be there all the same, since somebody else sent it.
+    ///
+    /// # Errors
+    /// `Invalid` when a chunk did not fit or the whole file has another hash; `Files` when it cannot be kept now.
+    pub async fn end(mut self, went_wrong: bool) -> Result<UploadState, Error> {
+        let told = self.written().await;
+        let mut staged = self.staged.take().ok_or_else(|| Error::bug("an upload without its writer"))?;
+        let size = u64::try_from(self.key.size).unwrap_or(u64::MAX);
+        let synced = self.app.block(move || {
+            // Until a whole file is kept, nobody is told that it is there.
+            let synced = if staged.offset() < size { staged.sync() } else { staged.sync_content() };
+            synced.map_err(|error| io_away(&error))?;
+            Ok(staged)
+        });
+        let staged = synced.await?;
+        let durable_offset = i64::try_from(staged.offset()).unwrap_or(i64::MAX);
+        if durable_offset < self.key.size {
+            if went_wrong && let Some(file) = self.app.present(self.operator, self.key.sha256).await? {
+                return Ok(UploadState::present(&file));
+            }
+            told?;
+            let UploadKey { sha256, size, .. } = self.key;
+            return Ok(UploadState { sha256, size, durable_offset, present: false });
+        }
+        let file = self.verify(staged).await?;
+        self.app.keep(self.operator, self.key, &file, &self.sent_by).await?;
+        told?;
+        Ok(UploadState::present(&file))
+    }
+
+    /// The whole file, if its hash is right. If not, it is of no use to anybody.
+    async fn verify(&self, staged: Staged) -> Result<Present, Error> {
+        let (sha256, media_type) = staged.look();
+        let UploadKey { size, sha256: wanted, .. } = self.key;
+        if sha256 == wanted && i64::try_from(staged.offset()) == Ok(size) {
+            return Ok(Present { sha256, size, media_type: media_type.to_owned() });
+        }
+        self.app.block(move || staged.discard().map_err(|error| io_away(&error))).await?;
+        let rule = format!(
+            "makes a file of {size} bytes with the SHA-256 {}, not {}; the report declares another file, or bytes were \
+             changed on the way: begin again from byte 0",
+            hex(&sha256),
+            hex(&wanted)
+        );
+        Err(Violations::one("chunk.content", rule))
+    }
+}
+
+fn append(staged: &mut Staged, chunk: &Chunk, size: i64) -> Result<(), Error> {
+    let offset = i64::try_from(staged.offset()).unwrap_or(i64::MAX);
+    let Chunk { write_offset, content } = chunk;
+    if offset < *write_offset {
+        let rule = format!("is {write_offset}, but there are {offset} bytes; go on from there or before");
+        return Err(Violations::one("chunk.write_offset", rule));
+    }
+    let end = i64::try_from(content.len()).ok().and_then(|length| write_offset.checked_add(length));
+    let Some(end) = end.filter(|end| *end <= size) else {
+        let rule = format!(
+            "has {} bytes from byte {write_offset}, beyond the {size} bytes that the report declares; send no more",
+            content.len()
+        );
+        return Err(Violations::one("chunk.content", rule));
+    };
+    let left = usize::try_from(end - offset).unwrap_or(0).min(content.len());
+    staged.append(&content[content.len() - left..]).map_err(|error| io_away(&error))
+}

@@ -1,0 +1,133 @@
+//! Capturing: a report and its files are in the outbox for good before anybody is told so.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::cli::field::outbox::{Entry, EntryState, KeptFile, Outbox};
+use crate::cli::field::{clock, content};
+use crate::clock::Clock;
+use crate::error::StartError;
+use crate::rpc::pb;
+
+/// The most files of a report.
+const FILES_MAX: usize = 200;
+/// The most bytes of a file.
+const FILE_BYTES_MAX: u64 = 50 * 1_024 * 1_024;
+/// The most characters of a name.
+const NAME_MAX: usize = 200;
+
+/// A device: its outbox and its clock.
+#[derive(Clone)]
+pub struct Device {
+    /// What it captured.
+    pub outbox: Arc<Outbox>,
+    /// What it believes about time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Device {
+    /// A device with an outbox.
+    #[must_use]
+    pub fn new(outbox: Outbox, clock: Arc<dyn Clock>) -> Self {
+        Self { outbox: Arc::new(outbox), clock }
+    }
+
+    /// Captures a new report with files. Ids, number and clock are the device's.
+    pub fn capture(&self, mut report: pb::FieldReport, files: &[PathBuf]) -> Result<Entry, StartError> {
+        report.report_id = clock::fresh_id();
+        report.base_version = 0;
+        self.keep(report, files, None)
+    }
+
+    /// Captures a new version of a report: one that replaces the newest version that this device or the service knows
+    /// of, or takes the place of one that was refused. Files of that version are kept when no others are given.
+    pub fn amend(
+        &self,
+        report_id: &str,
+        mut report: pb::FieldReport,
+        files: &[PathBuf],
+    ) -> Result<Entry, StartError> {
+        let versions = self.outbox.versions(report_id)?;
+        let returned = self.outbox.feed_records::<pb::StoredReport>("returned")?;
+        let returned = returned
+            .iter()
+            .find(|stored| stored.report.as_ref().is_some_and(|report| report.report_id == report_id));
+        let standing = |entry: &&Entry| !matches!(entry.state, EntryState::Refused | EntryState::Replaced);
+        let own = versions.iter().filter(standing).map(|entry| entry.report.base_version + 1).max();
+        let known = own.max(returned.map(|stored| stored.newest_version));
+        let refused = versions.iter().rfind(|entry| entry.state == EntryState::Refused);
+        if known.is_none() && refused.is_none() {
+            return Err(StartError::Refused(format!(
+                "this device knows no report {report_id}; `safelane field status` lists those it has"
+            )));
+        }
+        report_id.clone_into(&mut report.report_id);
+        report.base_version = known.unwrap_or(0);
+        if files.is_empty() {
+            let newest = versions.last().map(|entry| &entry.report);
+            let newest = newest.or(returned.and_then(|stored| stored.report.as_ref()));
+            report.attachments = newest.map(|report| report.attachments.clone()).unwrap_or_default();
+        }
+        self.keep(report, files, refused.map(|entry| entry.entry))
+    }
+
+    fn keep(
+        &self,
+        mut report: pb::FieldReport,
+        files: &[PathBuf],
+        replaces: Option<i64>,
+    ) -> Result<Entry, StartError> {
+        let settings = self.outbox.settings()?;
+        report.device_id = settings.device_id;
+        if report.team_id.is_empty() {
+            report.team_id = settings.team_id;
+        }
+        report.captured = Some(clock::reading(&*self.clock));
+        content::complete_victims(&mut report)?;
+        content::check(&report)?;
+        if FILES_MAX < files.len() {
+            let count = files.len();
+            return Err(StartError::Refused(format!(
+                "{count} files are too many; attach at most {FILES_MAX} to one report"
+            )));
+        }
+        for path in files {
+            too_large(path)?;
+            let kept = self.outbox.keep_file(path)?;
+            report.attachments.push(attachment(path, &kept)?);
+        }
+        self.outbox.add(report, replaces)
+    }
+}
+
+/// Looked at before the file is copied.
+fn too_large(path: &Path) -> Result<(), StartError> {
+    let size = fs::metadata(path).map_or(0, |of| of.len());
+    if FILE_BYTES_MAX < size {
+        let path = path.display();
+        let told = format!(
+            "{path} cannot be attached: it has {size} bytes, and at most {FILE_BYTES_MAX} are taken; make it smaller"
+        );
+        return Err(StartError::Refused(told));
+    }
+    Ok(())
+}
+
+fn attachment(path: &Path, kept: &KeptFile) -> Result<pb::Attachment, StartError> {
+    let refuse = |told: &str| StartError::Refused(format!("{} cannot be attached: {told}", path.display()));
+    if kept.size == 0 {
+        return Err(refuse("it is empty"));
+    }
+    let media_type = content::media_type(&kept.head).ok_or_else(|| {
+        refuse("it is none of JPEG, PNG, WebP, HEIC, MP4, MP3, M4A, PDF and plain text; convert it")
+    })?;
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let allowed = |c: &char| !matches!(c, '/' | '\\') && !c.is_control();
+    Ok(pb::Attachment {
+        sha256: kept.sha256.to_vec(),
+        size: kept.size,
+        media_type: media_type.to_owned(),
+        name: name.chars().filter(allowed).take(NAME_MAX).collect(),
+    })
+}

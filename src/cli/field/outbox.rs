@@ -1,0 +1,191 @@
+//! The outbox of a device: one folder with an SQLite file and the files of reports, each named by its SHA-256.
+//!
+//! Whatever a function here answered is on the disk: SQLite runs with a write-ahead log that is flushed at each commit,
+//! and a file is flushed before a row names it. So the process may be killed at any moment.
+
+mod files;
+mod knowledge;
+mod reports;
+mod uploads;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use crate::error::StartError;
+
+pub use files::KeptFile;
+pub(super) use files::hex;
+pub(super) use knowledge::FeedChange;
+pub use knowledge::Heard;
+pub use reports::{Entry, EntryState, Verdict};
+pub use uploads::{FileCount, Upload, UploadEnd};
+
+/// Name of the SQLite file.
+const FILE: &str = "outbox.db";
+/// How long one process waits for another that writes.
+const BUSY: Duration = Duration::from_secs(10);
+/// The schema, by SQLite's own number of it.
+const SCHEMA_VERSION: i64 = 1;
+const SCHEMA: &str = include_str!("outbox.sql");
+
+/// What the outbox of a device is made with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Id of the device, made with the outbox.
+    pub device_id: String,
+    /// Team that reports.
+    pub team_id: String,
+    /// URL of the service.
+    pub server: String,
+    /// File with the caller's token; none when the service asks for none.
+    pub token_file: Option<PathBuf>,
+}
+
+/// The outbox of one device.
+#[derive(Debug)]
+pub struct Outbox {
+    dir: PathBuf,
+    connection: Mutex<Connection>,
+}
+
+impl Outbox {
+    /// Makes an outbox in a folder that has none.
+    pub fn init(dir: &Path, settings: &Settings) -> Result<Self, StartError> {
+        fs::create_dir_all(dir.join("files")).map_err(|error| cannot(dir, &error))?;
+        let outbox = Self::connect(dir)?;
+        let version: i64 = outbox.read(|db| db.pragma_query_value(None, "user_version", |row| row.get(0)))?;
+        if version != 0 {
+            let dir = dir.display();
+            return Err(StartError::Refused(format!(
+                "{dir} is an outbox already; use it, or give another --outbox for another device"
+            )));
+        }
+        let token_file = settings.token_file.as_ref().map(|path| path.display().to_string());
+        let rows = (&settings.device_id, &settings.team_id, &settings.server, token_file);
+        outbox.change(|tx| {
+            tx.execute_batch(SCHEMA)?;
+            tx.execute(
+                "-- outbox.init
+                 INSERT INTO device (only, device_id, team_id, server, token_file) VALUES (1, ?1, ?2, ?3, ?4)",
+                rows,
+            )?;
+            tx.pragma_update(None, "user_version", SCHEMA_VERSION)
+        })?;
+        // The names of new files are durable with their folder.
+        sync_dir(dir)?;
+        Ok(outbox)
+    }
+
+    /// Opens an outbox.
+    pub fn open(dir: &Path) -> Result<Self, StartError> {
+        let shown = dir.display();
+        if !dir.join(FILE).is_file() {
+            let told =
+                format!("{shown} is no outbox; make one with `safelane field init --outbox {shown} ...`");
+            return Err(StartError::Refused(told));
+        }
+        let outbox = Self::connect(dir)?;
+        match outbox.read(|db| db.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)))? {
+            SCHEMA_VERSION => Ok(outbox),
+            0 => Err(StartError::Refused(format!(
+                "{shown} was not made to the end; run `safelane field init --outbox {shown} ...` again"
+            ))),
+            other => Err(StartError::Refused(format!(
+                "{shown} has schema {other}, and this program knows {SCHEMA_VERSION}; use the newest program"
+            ))),
+        }
+    }
+
+    fn connect(dir: &Path) -> Result<Self, StartError> {
+        let connection = Connection::open(dir.join(FILE)).map_err(|error| cannot(dir, &error))?;
+        let set = || {
+            connection.busy_timeout(BUSY)?;
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            connection.pragma_update(None, "synchronous", "FULL")?;
+            connection.pragma_update(None, "foreign_keys", true)
+        };
+        set().map_err(|error| cannot(dir, &error))?;
+        Ok(Self { dir: dir.to_owned(), connection: Mutex::new(connection) })
+    }
+
+    /// Where the outbox is.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What it was made with.
+    pub fn settings(&self) -> Result<Settings, StartError> {
+        self.read(|db| {
+            let sql = "-- outbox.settings
+                       SELECT device_id, team_id, server, token_file FROM device";
+            db.query_row(sql, (), |row| {
+                let token_file: Option<String> = row.get(3)?;
+                Ok(Settings {
+                    device_id: row.get(0)?,
+                    team_id: row.get(1)?,
+                    server: row.get(2)?,
+                    token_file: token_file.map(PathBuf::from),
+                })
+            })
+        })
+    }
+
+    /// Makes this process the only one that syncs the outbox, until what it answers is dropped.
+    pub fn alone(&self) -> Result<fs::File, StartError> {
+        let file = fs::File::create(self.dir.join("sync.lock")).map_err(|error| cannot(&self.dir, &error))?;
+        file.try_lock().map_err(|_| {
+            let dir = self.dir.display();
+            StartError::Refused(format!("another sync of {dir} is going on; wait for it"))
+        })?;
+        Ok(file)
+    }
+
+    /// Sends to another address from now on.
+    pub fn set_server(&self, server: &str) -> Result<(), StartError> {
+        self.change(|tx| {
+            tx.execute(
+                "-- outbox.set_server
+                 UPDATE device SET server = ?1",
+                [server],
+            )
+        })?;
+        Ok(())
+    }
+
+    /// Reads, without a transaction.
+    fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StartError> {
+        work(&self.lock()).map_err(|error| cannot(&self.dir, &error))
+    }
+
+    /// Changes the outbox as a whole or not at all, for good.
+    fn change<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, StartError> {
+        let mut connection = self.lock();
+        let whole = || {
+            // Immediate: one that reads first and then writes could not wait for another process.
+            let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let done = work(&tx)?;
+            tx.commit()?;
+            Ok(done)
+        };
+        whole().map_err(|error: rusqlite::Error| cannot(&self.dir, &error))
+    }
+
+    /// A panic in the middle of a transaction rolled it back.
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn cannot(dir: &Path, error: &dyn std::fmt::Display) -> StartError {
+    let dir = dir.display();
+    StartError::Refused(format!("the outbox {dir} cannot be used: {error}; see that its disk has room"))
+}
+
+fn sync_dir(dir: &Path) -> Result<(), StartError> {
+    fs::File::open(dir).and_then(|folder| folder.sync_all()).map_err(|error| cannot(dir, &error))
+}

@@ -1,0 +1,296 @@
+//! Versions of reports in the outbox, from their capture to the answer that names them.
+
+use std::fmt;
+
+use prost::Message as _;
+use rusqlite::{OptionalExtension as _, Row, Transaction};
+
+use crate::cli::field::content;
+use crate::cli::field::outbox::Outbox;
+use crate::error::StartError;
+use crate::rpc::pb;
+
+/// What became of a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryState {
+    /// It was not sent yet.
+    Waiting,
+    /// It was sent, and may have arrived. It is sent again until an answer names it.
+    Sending,
+    /// The service has it for good.
+    Acknowledged,
+    /// The service does not take it. It stays here until it is amended.
+    Refused,
+    /// It was refused, and another content took its place.
+    Replaced,
+}
+
+impl EntryState {
+    const ALL: [Self; 5] = [Self::Waiting, Self::Sending, Self::Acknowledged, Self::Refused, Self::Replaced];
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "WAITING",
+            Self::Sending => "SENDING",
+            Self::Acknowledged => "ACKNOWLEDGED",
+            Self::Refused => "REFUSED",
+            Self::Replaced => "REPLACED",
+        }
+    }
+}
+
+impl fmt::Display for EntryState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// A version of a report in the outbox.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Its place in the outbox, in the order of capture.
+    pub entry: i64,
+    /// The report as it is sent.
+    pub report: pb::FieldReport,
+    /// Content hash that the answer must name.
+    pub content_sha256: [u8; 32],
+    /// What became of it.
+    pub state: EntryState,
+    /// What the service answered, once it has it.
+    pub answer: Option<pb::SubmitReportResponse>,
+    /// Why the service does not take it.
+    pub refusal: Option<String>,
+}
+
+/// What an answer says about a version.
+#[derive(Debug)]
+pub enum Verdict {
+    /// The service has it.
+    Acknowledged(Box<pb::SubmitReportResponse>),
+    /// The service will never take it as it is.
+    Refused(String),
+}
+
+const COLUMNS: &str = "entry, content, content_sha256, state, answer, refusal";
+
+impl Outbox {
+    /// Numbers a new version and keeps it, for good. Its files are in the outbox already. A report that is refused
+    /// leaves its number to the next one. With `replaces`, a refused version of the same report makes room.
+    pub fn add(&self, mut report: pb::FieldReport, replaces: Option<i64>) -> Result<Entry, StartError> {
+        let entry = self.change(|tx| {
+            let number = next_number(tx)?;
+            report.device_sequence = number;
+            let content_sha256 = content::sha256_of(&report);
+            let urgent = matches!(report.body, Some(pb::field_report::Body::Accident(_)));
+            let row = (
+                &report.report_id,
+                report.base_version,
+                number,
+                urgent,
+                report.encode_to_vec(),
+                content_sha256,
+            );
+            tx.execute(
+                "-- outbox.add
+                 INSERT INTO reports (report_id, base_version, number, urgent, content, content_sha256, state)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'WAITING')",
+                row,
+            )?;
+            let entry = tx.last_insert_rowid();
+            for file in &report.attachments {
+                declare(tx, entry, file)?;
+            }
+            if let Some(replaced) = replaces {
+                tx.execute(
+                    "-- outbox.replace
+                     UPDATE reports SET state = 'REPLACED' WHERE entry = ?1 AND state = 'REFUSED'",
+                    [replaced],
+                )?;
+            }
+            let state = EntryState::Waiting;
+            Ok(Entry { entry, report: report.clone(), content_sha256, state, answer: None, refusal: None })
+        })?;
+        Ok(entry)
+    }
+
+    /// Places of the versions that are to be sent: accidents first, then in the order of their numbers.
+    pub fn due(&self) -> Result<Vec<i64>, StartError> {
+        self.read(|db| {
+            let mut asked = db.prepare_cached(
+                "-- outbox.due
+                 SELECT entry FROM reports WHERE state IN ('WAITING', 'SENDING') ORDER BY urgent DESC, number",
+            )?;
+            asked.query_map((), |row| row.get(0))?.collect()
+        })
+    }
+
+    /// Marks versions as sent, before they are. Answers those that are still to be sent.
+    pub fn sending(&self, entries: &[i64]) -> Result<Vec<Entry>, StartError> {
+        self.change(|tx| {
+            let mut marked = tx.prepare_cached(
+                "-- outbox.sending
+                 UPDATE reports SET state = 'SENDING' WHERE entry = ?1 AND state IN ('WAITING', 'SENDING')
+                 RETURNING entry, content, content_sha256, state, answer, refusal",
+            )?;
+            let mut due = Vec::with_capacity(entries.len());
+            for entry in entries {
+                due.extend(marked.query_row([entry], entry_of).optional()?);
+            }
+            Ok(due)
+        })
+    }
+
+    /// Notes what answers said, all at once, with what the service has of the numbering.
+    pub fn settle(&self, verdicts: &[(i64, Verdict)], clock: &pb::DeviceClock) -> Result<(), StartError> {
+        self.change(|tx| {
+            for (entry, verdict) in verdicts {
+                match verdict {
+                    Verdict::Acknowledged(answer) => acknowledge(tx, *entry, answer, clock)?,
+                    Verdict::Refused(told) => refuse(tx, *entry, told)?,
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Versions that were acknowledged and whose numbers the service does not have any more, such as after a backup was
+    /// restored, are to be sent again. Answers how many.
+    pub fn send_again(&self, numbers: &[(i64, i64)]) -> Result<usize, StartError> {
+        self.change(|tx| {
+            let mut count = 0;
+            for (first, last) in numbers {
+                count += tx.execute(
+                    "-- outbox.send_again
+                     UPDATE reports SET state = 'SENDING', answer = NULL
+                      WHERE state = 'ACKNOWLEDGED' AND number BETWEEN ?1 AND ?2",
+                    (first, last),
+                )?;
+            }
+            Ok(count)
+        })
+    }
+
+    /// Every version, in the order of capture.
+    pub fn entries(&self) -> Result<Vec<Entry>, StartError> {
+        self.read(|db| {
+            let sql = format!("-- outbox.entries\nSELECT {COLUMNS} FROM reports ORDER BY entry");
+            db.prepare_cached(&sql)?.query_map((), entry_of)?.collect()
+        })
+    }
+
+    /// The versions of one report, in the order of capture.
+    pub fn versions(&self, report_id: &str) -> Result<Vec<Entry>, StartError> {
+        self.read(|db| {
+            let sql = format!(
+                "-- outbox.versions\nSELECT {COLUMNS} FROM reports WHERE report_id = ?1 ORDER BY entry"
+            );
+            db.prepare_cached(&sql)?.query_map([report_id], entry_of)?.collect()
+        })
+    }
+}
+
+fn entry_of(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    let broken = |column, error: prost::DecodeError| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Blob, Box::new(error))
+    };
+    let content: Vec<u8> = row.get(1)?;
+    let report = pb::FieldReport::decode(&*content).map_err(|error| broken(1, error))?;
+    let answer: Option<Vec<u8>> = row.get(4)?;
+    let answer = answer.map(|bytes| pb::SubmitReportResponse::decode(&*bytes)).transpose();
+    let word: String = row.get(3)?;
+    let state = EntryState::ALL.into_iter().find(|state| state.word() == word);
+    Ok(Entry {
+        entry: row.get(0)?,
+        report,
+        content_sha256: row.get(2)?,
+        state: state.unwrap_or(EntryState::Waiting),
+        answer: answer.map_err(|error| broken(4, error))?,
+        refusal: row.get(5)?,
+    })
+}
+
+/// The lowest number that was freed, or the next new one.
+fn next_number(tx: &Transaction<'_>) -> rusqlite::Result<i64> {
+    let freed = tx
+        .query_row(
+            "-- outbox.take_freed
+             DELETE FROM free_numbers WHERE number = (SELECT min(number) FROM free_numbers) RETURNING number",
+            (),
+            |row| row.get(0),
+        )
+        .optional()?;
+    if let Some(number) = freed {
+        return Ok(number);
+    }
+    tx.query_row(
+        "-- outbox.take_next
+         UPDATE device SET next_number = next_number + 1 RETURNING next_number - 1",
+        (),
+        |row| row.get(0),
+    )
+}
+
+fn declare(tx: &Transaction<'_>, entry: i64, file: &pb::Attachment) -> rusqlite::Result<()> {
+    // A file that was found broken is whole again when it is attached again.
+    tx.execute(
+        "-- outbox.keep
+         INSERT INTO files (sha256, size) VALUES (?1, ?2)
+         ON CONFLICT (sha256) DO UPDATE SET state = 'WAITING', told = NULL WHERE state = 'BROKEN'",
+        (&file.sha256, file.size),
+    )?;
+    tx.execute(
+        "-- outbox.declare
+         INSERT INTO declared (entry, sha256) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+        (entry, &file.sha256),
+    )?;
+    Ok(())
+}
+
+fn acknowledge(
+    tx: &Transaction<'_>,
+    entry: i64,
+    answer: &pb::SubmitReportResponse,
+    clock: &pb::DeviceClock,
+) -> rusqlite::Result<()> {
+    tx.execute(
+        "-- outbox.acknowledge
+         UPDATE reports SET state = 'ACKNOWLEDGED', answer = ?2
+          WHERE entry = ?1 AND state IN ('WAITING', 'SENDING', 'ACKNOWLEDGED')",
+        (entry, answer.encode_to_vec()),
+    )?;
+    let present = answer.receipt.iter().flat_map(|receipt| &receipt.attachments).filter(|file| file.present);
+    for file in present {
+        tx.execute(
+            "-- outbox.there_already
+             UPDATE files SET state = 'PRESENT', durable_offset = size WHERE sha256 = ?1",
+            [&file.sha256],
+        )?;
+    }
+    match &answer.sync_state {
+        Some(state) => super::knowledge::hear(tx, state, clock),
+        None => Ok(()),
+    }
+}
+
+fn refuse(tx: &Transaction<'_>, entry: i64, told: &str) -> rusqlite::Result<()> {
+    let number: Option<i64> = tx
+        .query_row(
+            "-- outbox.number_of
+             SELECT number FROM reports WHERE entry = ?1 AND state IN ('WAITING', 'SENDING')",
+            [entry],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let Some(number) = number else { return Ok(()) };
+    tx.execute(
+        "-- outbox.refuse
+         UPDATE reports SET state = 'REFUSED', number = NULL, refusal = ?2 WHERE entry = ?1",
+        (entry, told),
+    )?;
+    tx.execute(
+        "-- outbox.free
+         INSERT INTO free_numbers (number) VALUES (?1) ON CONFLICT DO NOTHING",
+        [number],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! Which files are still to be uploaded, and how far each is.
+
+use crate::cli::field::outbox::Outbox;
+use crate::error::StartError;
+
+/// A file of a report that the service has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload {
+    /// SHA-256 of its content.
+    pub sha256: [u8; 32],
+    /// Its size in bytes.
+    pub size: i64,
+    /// What the service had of it when it was heard last.
+    pub durable_offset: i64,
+    /// A report that declares it and that the service has.
+    pub report_id: String,
+}
+
+/// How an upload ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UploadEnd {
+    /// The service has the whole file, and its hash is right.
+    Present,
+    /// It cannot be uploaded from here; the text says why.
+    Broken(String),
+}
+
+/// How many files there are, and their bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FileCount {
+    /// Files in all.
+    pub files: i64,
+    /// Of those, files that the service has.
+    pub present: i64,
+    /// Bytes of all files.
+    pub bytes: i64,
+    /// Of those, bytes that the service has for good.
+    pub durable: i64,
+}
+
+impl Outbox {
+    /// Files that can be uploaded now: the smallest first, since a link may not last for a large one.
+    pub fn uploads(&self) -> Result<Vec<Upload>, StartError> {
+        self.read(|db| {
+            let mut asked = db.prepare_cached(
+                "-- outbox.uploads
+                 SELECT files.sha256, files.size, files.durable_offset, min(reports.report_id)
+                   FROM files JOIN declared USING (sha256) JOIN reports USING (entry)
+                  WHERE files.state = 'WAITING' AND reports.state = 'ACKNOWLEDGED'
+                  GROUP BY files.sha256
+                  ORDER BY files.size, files.sha256",
+            )?;
+            let upload = |row: &rusqlite::Row<'_>| {
+                Ok(Upload {
+                    sha256: row.get(0)?,
+                    size: row.get(1)?,
+                    durable_offset: row.get(2)?,
+                    report_id: row.get(3)?,
+                })
+            };
+            asked.query_map((), upload)?.collect()
+        })
+    }
+
+    /// Notes how far the service is with a file.
+    pub fn set_durable(&self, sha256: &[u8; 32], offset: i64) -> Result<(), StartError> {
+        self.change(|tx| {
+            tx.execute(
+                "-- outbox.set_durable
+                 UPDATE files SET durable_offset = ?2 WHERE sha256 = ?1 AND state = 'WAITING'",
+                (sha256, offset),
+            )
+        })?;
+        Ok(())
+    }
+
+    /// Notes the end of an upload.
+    pub fn end_upload(&self, sha256: &[u8; 32], end: &UploadEnd) -> Result<(), StartError> {
+        let (state, told) = match end {
+            UploadEnd::Present => ("PRESENT", None),
+            UploadEnd::Broken(told) => ("BROKEN", Some(told)),
+        };
+        self.change(|tx| {
+            tx.execute(
+                "-- outbox.end_upload
+                 UPDATE files
+                    SET state = ?2, told = ?3, durable_offset = CASE ?2 WHEN 'PRESENT' THEN size ELSE durable_offset END
+                  WHERE sha256 = ?1",
+                (sha256, state, told),
+            )
+        })?;
+        Ok(())
+    }
+
+    /// How far the files are in all.
+    pub fn file_count(&self) -> Result<FileCount, StartError> {
+        self.read(|db| {
+            let sql = "-- outbox.file_count
+                       SELECT count(*), count(*) FILTER (WHERE state = 'PRESENT'), coalesce(sum(size), 0),
+                              coalesce(sum(durable_offset), 0)
+                         FROM files";
+            db.query_row(sql, (), |row| {
+                Ok(FileCount {
+                    files: row.get(0)?,
+                    present: row.get(1)?,
+                    bytes: row.get(2)?,
+                    durable: row.get(3)?,
+                })
+            })
+        })
+    }
+
+    /// Files that cannot be uploaded, by name of their copy, and why.
+    pub fn broken_files(&self) -> Result<Vec<(Vec<u8>, String)>, StartError> {
+        self.read(|db| {
+            let mut asked = db.prepare_cached(
+                "-- outbox.broken_files
+                 SELECT sha256, coalesce(told, '') FROM files WHERE state = 'BROKEN' ORDER BY sha256",
+            )?;
+            asked.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        })
+    }
+}

@@ -1,0 +1,81 @@
+//! Words for people: stops, reports and ages.
+
+use uuid::Uuid;
+
+use crate::domain::field_report::reference::reference;
+use crate::domain::ids::ReportId;
+use crate::rpc::pb;
+use crate::rpc::pb::safety_stop::Target;
+
+/// A safety stop in one line.
+pub(super) fn stop(stop: &pb::SafetyStop) -> String {
+    let what = match &stop.target {
+        Some(Target::Task(task)) => format!("task {}", task.task_id),
+        Some(Target::SiteId(site)) => format!("site {site}"),
+        Some(Target::OperatorId(_)) | None => "ALL WORK of the operator".to_owned(),
+    };
+    let since = stop.issued_at.map(|at| format!(" since {}", instant(at))).unwrap_or_default();
+    format!("{what}{since}, by {}: {}", stop.issued_by, stop.reason)
+}
+
+/// The short reference of a report, as the service makes it.
+pub(super) fn short(report_id: &str) -> String {
+    Uuid::try_parse(report_id).map_or_else(|_| report_id.to_owned(), |id| reference(ReportId::new(id)))
+}
+
+/// Which kind a report is, in a word.
+pub(super) fn kind(report: &pb::FieldReport) -> &'static str {
+    use pb::field_report::Body;
+    match &report.body {
+        Some(Body::Progress(_)) => "progress",
+        Some(Body::Survey(_)) => "survey",
+        Some(Body::Ordnance(_)) => "ordnance",
+        Some(Body::Completion(_)) => "completion",
+        Some(Body::SpotTask(_)) => "spot task",
+        Some(Body::Accident(_)) => "accident",
+        Some(Body::RiskEducation(_)) => "risk education",
+        Some(Body::Inspection(_)) => "inspection",
+        Some(Body::ExpenseClaim(_)) => "expense claim",
+        None => "report",
+    }
+}
+
+/// How long ago, in the largest unit that says enough.
+pub(super) fn age(seconds: i64) -> String {
+    let (count, unit) = match seconds {
+        ..60 => (seconds, "second"),
+        60..3_600 => (seconds / 60, "minute"),
+        3_600..172_800 => (seconds / 3_600, "hour"),
+        _ => (seconds / 86_400, "day"),
+    };
+    format!("{count} {unit}{} ago", if count == 1 { "" } else { "s" })
+}
+
+/// Bytes in a unit that people can compare.
+pub(super) fn size(bytes: i64) -> String {
+    match bytes {
+        ..10_000 => format!("{bytes} B"),
+        10_000..10_000_000 => format!("{} kB", bytes / 1_000),
+        _ => format!("{} MB", bytes / 1_000_000),
+    }
+}
+
+fn instant(at: prost_types::Timestamp) -> String {
+    jiff::Timestamp::new(at.seconds, at.nanos).map(|at| at.to_string()).unwrap_or_default()
+}
+
+/// Words of a hold or state without the name of its list.
+pub(super) fn word(name: &str, of: &str) -> String {
+    name.trim_start_matches(of).to_lowercase().replace('_', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_told_in_the_largest_unit() {
+        let told: Vec<String> = [1, 59, 60, 7_200, 9 * 86_400].into_iter().map(age).collect();
+        assert_eq!(told, ["1 second ago", "59 seconds ago", "1 minute ago", "2 hours ago", "9 days ago"]);
+    }
+}

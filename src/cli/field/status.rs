@@ -1,0 +1,217 @@
+//! What waits, what arrived, what came back, and above all whether work may go on.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::cli::field::capture::Device;
+use crate::cli::field::outbox::{Entry, EntryState, FileCount, Heard, hex};
+use crate::cli::field::{clock, shown};
+use crate::error::StartError;
+use crate::rpc::pb;
+
+/// Everything that the device knows, at one moment.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// Safety stops in force, as far as is known.
+    pub stops: Vec<pb::SafetyStop>,
+    /// Seconds since the feed last said that all was sent; none when it never did.
+    pub feed_age: Option<i64>,
+    /// Every version, in the order of capture.
+    pub entries: Vec<Entry>,
+    /// Reports that were returned, with the remarks.
+    pub returned: Vec<pb::StoredReport>,
+    /// What the service has of the numbering, as it said last.
+    pub numbering: Option<Heard<pb::SyncState>>,
+    /// How far the files are.
+    pub files: FileCount,
+    /// Files that cannot be uploaded, and why.
+    pub broken: Vec<(Vec<u8>, String)>,
+}
+
+impl Status {
+    /// Reads it all from the outbox.
+    pub fn of(device: &Device) -> Result<Self, StartError> {
+        let outbox = &device.outbox;
+        let now = clock::reading(&*device.clock);
+        Ok(Self {
+            stops: outbox.feed_records("stop")?,
+            feed_age: outbox.feed_heard()?.map(|then| clock::seconds_since(&then, &now)),
+            entries: outbox.entries()?,
+            returned: outbox.feed_records("returned")?,
+            numbering: outbox.sync_state()?,
+            files: outbox.file_count()?,
+            broken: outbox.broken_files()?,
+        })
+    }
+
+    /// Versions in one of the states.
+    pub fn in_state(&self, states: &[EntryState]) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(move |entry| states.contains(&entry.state))
+    }
+
+    /// Numbers that the service misses, as ranges, each with whether all of it waits here. What does not is lost: the
+    /// office must ask the team.
+    #[must_use]
+    pub fn gaps(&self) -> Vec<(i64, i64, bool)> {
+        let waiting: BTreeSet<i64> = self
+            .in_state(&[EntryState::Waiting, EntryState::Sending])
+            .map(|entry| entry.report.device_sequence)
+            .collect();
+        let missing = self.numbering.iter().flat_map(|heard| &heard.told.missing);
+        let here = |first: i64, last: i64| {
+            i64::try_from(waiting.range(first..=last).count()).unwrap_or(0) == last - first + 1
+        };
+        missing.map(|range| (range.first, range.last, here(range.first, range.last))).collect()
+    }
+
+    /// For machines.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let stop = |stop: &pb::SafetyStop| json!({ "id": stop.safety_stop_id, "told": shown::stop(stop) });
+        let gap = |(first, last, here): (i64, i64, bool)| json!({ "first": first, "last": last, "waits_here": here });
+        let numbering = self.numbering.as_ref().map(|heard| {
+            json!({ "durable_through": heard.told.durable_through, "highest": heard.told.highest,
+                    "missing_count": heard.told.missing_count,
+                    "missing": self.gaps().into_iter().map(gap).collect::<Vec<_>>() })
+        });
+        let broken = |(sha256, told): &(Vec<u8>, String)| json!({ "sha256": hex(sha256), "told": told });
+        json!({
+            "safety": { "known_seconds_ago": self.feed_age, "stops": self.stops.iter().map(stop).collect::<Vec<_>>() },
+            "reports": self.entries.iter().map(entry_json).collect::<Vec<_>>(),
+            "returned": self.returned.iter().map(returned_json).collect::<Vec<_>>(),
+            "numbering": numbering,
+            "files": { "files": self.files.files, "present": self.files.present, "bytes": self.files.bytes,
+                       "durable": self.files.durable, "broken": self.broken.iter().map(broken).collect::<Vec<_>>() },
+        })
+    }
+
+    /// For people: safety first. With colours only where somebody sees them.
+    #[must_use]
+    pub fn text(&self, coloured: bool) -> String {
+        let mut out = self.banner(coloured);
+        let add = |out: &mut String, line: String| {
+            out.push_str(&line);
+            out.push('\n');
+        };
+        let count = |states: &[EntryState]| self.in_state(states).count();
+        add(
+            &mut out,
+            format!(
+                "reports: {} wait, {} acknowledged, {} refused",
+                count(&[EntryState::Waiting, EntryState::Sending]),
+                count(&[EntryState::Acknowledged]),
+                count(&[EntryState::Refused])
+            ),
+        );
+        for entry in &self.entries {
+            if entry.state != EntryState::Replaced {
+                out.push_str(&entry_text(entry));
+            }
+        }
+        for stored in &self.returned {
+            out.push_str(&returned_text(stored));
+        }
+        for (first, last, here) in self.gaps() {
+            let numbers =
+                if first == last { format!("number {first}") } else { format!("numbers {first} to {last}") };
+            let told = if here { "waits here; sync sends it" } else { "is not here either; tell the office" };
+            add(&mut out, format!("gap: the service misses {numbers}, which {told}"));
+        }
+        let files = &self.files;
+        if 0 < files.files {
+            let (durable, bytes) = (shown::size(files.durable), shown::size(files.bytes));
+            add(
+                &mut out,
+                format!("files: {} of {} uploaded, {durable} of {bytes}", files.present, files.files),
+            );
+        }
+        for (sha256, told) in &self.broken {
+            add(&mut out, format!("  file {}: {told}", hex(sha256)));
+        }
+        out
+    }
+
+    /// Whether work may go on, and how old that knowledge is.
+    fn banner(&self, coloured: bool) -> String {
+        let known = match self.feed_age {
+            None => "never heard from the service: run sync before work".to_owned(),
+            Some(seconds) => format!("as of {}", shown::age(seconds)),
+        };
+        if self.stops.is_empty() {
+            let told = if self.feed_age.is_some() { "no stop in force" } else { "NOT KNOWN" };
+            return format!("safety: {told} ({known})\n");
+        }
+        let mut banner = String::new();
+        let (on, off) = if coloured { ("\x1b[1;97;41m", "\x1b[0m") } else { ("", "") };
+        for stop in &self.stops {
+            // Writing to text cannot fail.
+            writeln!(banner, "{on} STOP WORK {off} {}", shown::stop(stop)).ok();
+        }
+        writeln!(banner, "safety: {} in force ({known})", self.stops.len()).ok();
+        banner
+    }
+}
+
+fn entry_text(entry: &Entry) -> String {
+    let report = &entry.report;
+    let version = report.base_version + 1;
+    let receipt = entry.answer.as_ref().and_then(|answer| answer.receipt.as_ref());
+    let reference =
+        receipt.map_or_else(|| shown::short(&report.report_id), |receipt| receipt.reference.clone());
+    let mut text = format!("  {reference} {} version {version}: ", shown::kind(report));
+    text.push_str(match entry.state {
+        EntryState::Waiting => "waits",
+        EntryState::Sending => "sent, not acknowledged yet",
+        EntryState::Acknowledged => "acknowledged",
+        EntryState::Refused => "REFUSED; amend it",
+        EntryState::Replaced => "replaced",
+    });
+    for hold in entry.answer.iter().flat_map(|answer| &answer.holds) {
+        let word = shown::word(hold.reason().as_str_name(), "HOLD_REASON_");
+        write!(text, "\n    held, {word}: {}", hold.text).ok();
+    }
+    if let Some(told) = &entry.refusal {
+        write!(text, "\n    {told}").ok();
+    }
+    text.push('\n');
+    text
+}
+
+fn returned_text(stored: &pb::StoredReport) -> String {
+    let id = stored.report.as_ref().map(|report| report.report_id.clone()).unwrap_or_default();
+    let mut text = format!("  {} RETURNED by {}; amend {id}\n", stored.reference, stored.reviewed_by);
+    for remark in &stored.remarks {
+        let field = if remark.field.is_empty() { "the whole report" } else { &remark.field };
+        writeln!(text, "    {field}: {}", remark.text).ok();
+    }
+    text
+}
+
+fn entry_json(entry: &Entry) -> Value {
+    let hold = |hold: &pb::Hold| json!({ "reason": hold.reason().as_str_name(), "text": hold.text });
+    let answer = entry.answer.as_ref();
+    json!({
+        "report_id": entry.report.report_id,
+        "reference": shown::short(&entry.report.report_id),
+        "kind": shown::kind(&entry.report),
+        "version": entry.report.base_version + 1,
+        "device_sequence": entry.report.device_sequence,
+        "content_sha256": hex(&entry.content_sha256),
+        "state": entry.state.to_string(),
+        "outcome": answer.map(|answer| answer.outcome().as_str_name()),
+        "holds": answer.iter().flat_map(|answer| &answer.holds).map(hold).collect::<Vec<_>>(),
+        "refusal": entry.refusal,
+    })
+}
+
+fn returned_json(stored: &pb::StoredReport) -> Value {
+    let remark = |remark: &pb::Remark| json!({ "field": remark.field, "text": remark.text });
+    json!({
+        "report_id": stored.report.as_ref().map(|report| report.report_id.clone()),
+        "reference": stored.reference,
+        "newest_version": stored.newest_version,
+        "remarks": stored.remarks.iter().map(remark).collect::<Vec<_>>(),
+    })
+}

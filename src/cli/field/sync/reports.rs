@@ -1,0 +1,240 @@
+//! Sending reports: over one stream with a bounded number in flight, or one call each where streams do not pass.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+
+use crate::cli::client::Connection;
+use crate::cli::field::capture::Device;
+use crate::cli::field::clock;
+use crate::cli::field::link::patiently;
+use crate::cli::field::outbox::{Entry, Verdict};
+use crate::cli::field::sync::fate::{self, Fate};
+use crate::cli::field::sync::{Event, Pace, Summary, Tell, Trouble};
+use crate::rpc::pb;
+use crate::rpc::pb::field_report_service_client::FieldReportServiceClient;
+use crate::rpc::pb::sync_reports_response::Outcome;
+
+/// Bytes of reports that are sent without an answer; one report may be larger.
+const BYTES_IN_FLIGHT: usize = 1_024 * 1_024;
+
+/// What sends the reports of one round.
+pub(super) struct Sending<'a> {
+    pub(super) device: &'a Device,
+    pub(super) pace: &'a Pace,
+    pub(super) tell: &'a Tell,
+    pub(super) summary: &'a mut Summary,
+    pub(super) client: FieldReportServiceClient<Connection>,
+}
+
+impl Sending<'_> {
+    /// Hears what the service has of the numbering. What it lost, such as by a backup that was restored, is sent again.
+    pub(super) async fn hear_state(&mut self) -> Result<(), Trouble> {
+        let device_id = self.device.outbox.settings()?.device_id;
+        let request = pb::GetSyncStateRequest { device_id: device_id.clone() };
+        let answer = patiently(self.pace.patience, self.client.get_sync_state(request)).await?;
+        let state = answer.into_inner().sync_state.filter(|state| state.device_id == device_id);
+        let Some(state) = state else {
+            self.summary.foreign += 1;
+            return Err(Trouble::Link("an answer that is not about this device".to_owned(), None));
+        };
+        let missing = state.missing.iter().map(|range| (range.first, range.last));
+        let lost: Vec<_> = missing.chain([(state.highest + 1, i64::MAX)]).collect();
+        self.device.outbox.send_again(&lost)?;
+        self.device.outbox.set_sync_state(&state, &clock::reading(&*self.device.clock))?;
+        Ok(())
+    }
+
+    /// Sends what waits over one stream.
+    pub(super) async fn stream(&mut self) -> Result<(), Trouble> {
+        let mut due = self.device.outbox.due()?.into_iter();
+        if due.len() == 0 {
+            return Ok(());
+        }
+        let (sending, sent) = mpsc::channel(self.pace.in_flight);
+        let opened = self.client.sync_reports(ReceiverStream::new(sent));
+        let mut answers = patiently(self.pace.patience, opened).await?.into_inner();
+        let mut flying = Flying::default();
+        loop {
+            // Half of the room at once: each time costs a flush of the disk.
+            if flying.entries.len() <= self.pace.in_flight / 2 && flying.bytes < BYTES_IN_FLIGHT {
+                let room = self.pace.in_flight - flying.entries.len();
+                let next: Vec<i64> = due.by_ref().take(room).collect();
+                for entry in self.device.outbox.sending(&next)? {
+                    let request = pb::SyncReportsRequest {
+                        report: Some(entry.report.clone()),
+                        sent: Some(clock::reading(&*self.device.clock)),
+                    };
+                    flying.add(entry);
+                    if sending.send(request).await.is_err() {
+                        // The stream ended; its end says why.
+                        break;
+                    }
+                }
+            }
+            if flying.entries.is_empty() {
+                break;
+            }
+            let (heard, end) = next_answers(self.pace.within(flying.bytes), &mut answers).await;
+            self.take(heard, &mut flying)?;
+            if let Some(end) = end {
+                return Err(end);
+            }
+        }
+        drop(sending);
+        // Its good end is no news: every answer came.
+        patiently(self.pace.patience, answers.message()).await.map(drop).or(Ok(()))
+    }
+
+    /// Sends what waits, one call each.
+    pub(super) async fn one_by_one(&mut self) -> Result<(), Trouble> {
+        for place in self.device.outbox.due()? {
+            let Some(entry) = self.device.outbox.sending(&[place])?.pop() else { continue };
+            let request = pb::SubmitReportRequest {
+                report: Some(entry.report.clone()),
+                sent: Some(clock::reading(&*self.device.clock)),
+            };
+            let within = self.pace.within(prost::Message::encoded_len(&entry.report));
+            let answer = patiently(within, self.client.submit_report(request)).await;
+            let verdict = match answer {
+                Ok(stored) => self.judge_stored(&entry, stored.into_inner())?,
+                Err(status) => match fate::of_status(&status) {
+                    Fate::Final(told) => Verdict::Refused(told),
+                    Fate::Later(..) | Fate::Denied(_) => return Err(status.into()),
+                },
+            };
+            self.settle(vec![(entry, verdict)])?;
+        }
+        Ok(())
+    }
+
+    /// Takes answers: those that are right are noted even when one beside them is not.
+    fn take(&mut self, heard: Vec<pb::SyncReportsResponse>, flying: &mut Flying) -> Result<(), Trouble> {
+        let (mut verdicts, mut trouble) = (Vec::new(), None);
+        for answer in heard {
+            match self.judge(answer, flying) {
+                Ok(judged) => verdicts.extend(judged),
+                Err(told) => trouble = Some(told),
+            }
+        }
+        self.settle(verdicts)?;
+        trouble.map_or(Ok(()), Err)
+    }
+
+    fn judge(
+        &mut self,
+        answer: pb::SyncReportsResponse,
+        flying: &mut Flying,
+    ) -> Result<Option<(Entry, Verdict)>, Trouble> {
+        let Some(entry) = flying.take(answer.device_sequence, &answer.report_id) else {
+            // One that was answered before: whoever sits between may deliver twice.
+            return Ok(None);
+        };
+        match answer.outcome {
+            Some(Outcome::Stored(stored)) => {
+                let verdict = self.judge_stored(&entry, stored)?;
+                Ok(Some((entry, verdict)))
+            }
+            Some(Outcome::Refused(status)) => match fate::of_answer(&status) {
+                Fate::Final(told) => Ok(Some((entry, Verdict::Refused(told)))),
+                Fate::Later(told, wait) => Err(Trouble::Link(told, wait)),
+                Fate::Denied(told) => Err(Trouble::Stop(told)),
+            },
+            None => self.foreign("an answer that says nothing"),
+        }
+    }
+
+    /// Only a receipt with the report's id and the hash of what was sent counts.
+    fn judge_stored(&mut self, entry: &Entry, stored: pb::SubmitReportResponse) -> Result<Verdict, Trouble> {
+        let named = stored.receipt.as_ref().is_some_and(|receipt| {
+            receipt.report_id == entry.report.report_id && receipt.content_sha256 == entry.content_sha256
+        });
+        let known = stored.outcome() != pb::ReportOutcome::Unspecified;
+        if named && known {
+            return Ok(Verdict::Acknowledged(Box::new(stored)));
+        }
+        self.foreign("an answer that does not name the report and its content: it is not of the service")
+    }
+
+    fn foreign<T>(&mut self, told: &str) -> Result<T, Trouble> {
+        self.summary.foreign += 1;
+        Err(Trouble::Link(told.to_owned(), None))
+    }
+
+    fn settle(&mut self, judged: Vec<(Entry, Verdict)>) -> Result<(), Trouble> {
+        let (entries, verdicts): (Vec<_>, Vec<_>) = judged
+            .into_iter()
+            .map(|(entry, verdict)| (entry.report.report_id, (entry.entry, verdict)))
+            .unzip();
+        if verdicts.is_empty() {
+            return Ok(());
+        }
+        self.device.outbox.settle(&verdicts, &clock::reading(&*self.device.clock))?;
+        for (report_id, (_, verdict)) in entries.into_iter().zip(verdicts) {
+            match verdict {
+                Verdict::Acknowledged(answer) => {
+                    self.summary.acknowledged += 1;
+                    let held = answer.outcome() == pb::ReportOutcome::Held || !answer.holds.is_empty();
+                    self.summary.held += u64::from(held);
+                    let held = answer.holds.into_iter().map(|hold| hold.text).collect();
+                    let reference = answer.receipt.map(|receipt| receipt.reference).unwrap_or_default();
+                    (self.tell)(Event::Acknowledged { reference, held });
+                }
+                Verdict::Refused(told) => {
+                    self.summary.refused += 1;
+                    (self.tell)(Event::Refused { report_id, told });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Versions that were sent and not answered, by number.
+#[derive(Default)]
+struct Flying {
+    entries: HashMap<i64, Entry>,
+    bytes: usize,
+}
+
+impl Flying {
+    fn add(&mut self, entry: Entry) {
+        self.bytes += prost::Message::encoded_len(&entry.report);
+        self.entries.insert(entry.report.device_sequence, entry);
+    }
+
+    fn take(&mut self, number: i64, report_id: &str) -> Option<Entry> {
+        if self.entries.get(&number)?.report.report_id != report_id {
+            return None;
+        }
+        let entry = self.entries.remove(&number)?;
+        self.bytes = self.bytes.saturating_sub(prost::Message::encoded_len(&entry.report));
+        Some(entry)
+    }
+}
+
+/// The next answer and those that came with it, and the end of the stream when it came.
+async fn next_answers(
+    within: Duration,
+    answers: &mut Streaming<pb::SyncReportsResponse>,
+) -> (Vec<pb::SyncReportsResponse>, Option<Trouble>) {
+    let mut heard = Vec::new();
+    let mut next = patiently(within, answers.message()).await;
+    loop {
+        match next {
+            Ok(Some(answer)) => heard.push(answer),
+            Ok(None) => {
+                let told = "the stream ended before every answer came";
+                return (heard, Some(Trouble::Link(told.to_owned(), None)));
+            }
+            Err(status) => return (heard, Some(status.into())),
+        }
+        let Ok(ready) = tokio::time::timeout(Duration::ZERO, answers.message()).await else {
+            return (heard, None);
+        };
+        next = ready;
+    }
+}

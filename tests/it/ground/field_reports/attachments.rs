@@ -1,0 +1,11 @@
+//! Files that reports declare: uploads that are cut, resumed, doubled and wrong, downloads, and who learns what.
+
+mod bucket;
+mod lies;
+mod orphans;
+mod process;
+mod resume;
+mod rig;
+mod rights;
+mod s3;
+mod whole;
