@@ -22,6 +22,8 @@ CREATE INDEX reports_queue_idx ON reports (organization_id, first_revision, repo
 CREATE INDEX reports_provisional_idx ON reports (program_id, task_id)
     WHERE state IN ('RECEIVED', 'UNDER_REVIEW', 'RETURNED') AND approved_version IS NULL AND claimed IS NOT NULL
       AND hold_reasons = '{}';
+-- For lists of days.
+CREATE INDEX reports_work_date_idx ON reports (organization_id, work_date, first_revision, report_id);
 -- What a team has to mend.
 CREATE INDEX reports_returned_idx ON reports (team_id, report_id) WHERE state = 'RETURNED';
 

@@ -241,8 +241,9 @@ fn derived(sizes: Sizes, reports: i64) -> Vec<String> {
                 now(), 'reviewer'
            FROM reports WHERE state = 'APPROVED'"
             .to_owned(),
-        "INSERT INTO credited_areas (program_id, report_id, version, ordinal, site_id, release_type, area_m2)
-         SELECT r.program_id, r.report_id, 1, 1, s.site_id, 'CLEARED', 3
+        "INSERT INTO credited_areas (program_id, report_id, version, ordinal, authority_id, site_id, release_type, area_m2,
+                moved)
+         SELECT r.program_id, r.report_id, 1, 1, bench_id(2, 0), s.site_id, 'CLEARED', 3, TRUE
            FROM reports r JOIN task_sites s ON s.task_id = r.task_id WHERE r.state = 'APPROVED'"
             .to_owned(),
         "UPDATE tasks t SET approved = array_fill(0::bigint, ARRAY[2]) || c.area || array_fill(0::bigint, ARRAY[19]),
