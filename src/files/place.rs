@@ -76,14 +76,8 @@ impl Place {
                 let uploads = folder.join("uploads");
                 make(&uploads)?;
                 make(&folder.join("objects"))?;
-                // To make one costs several flushes of the disk, so nobody's upload should.
-                for first in 0..=u8::MAX {
-                    let shelf = folder.join("objects").join(format!("{first:02x}"));
-                    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&shelf);
-                    made.map_err(|error| {
-                        wrong(shelf.display().to_string(), format!("cannot be made: {error}"))
-                    })?;
-                }
+                make_shelves(&folder.join("objects"))
+                    .map_err(|error| wrong(folder.display().to_string(), format!("has no room: {error}")))?;
                 let store = LocalFileSystem::new_with_prefix(folder)
                     .map_err(|error| wrong(folder.display().to_string(), error.to_string()))?
                     .with_fsync(true);
@@ -117,6 +111,13 @@ fn make_folder(folder: &Path) -> std::io::Result<()> {
     let probe = folder.join(format!(".probe-{}", std::process::id()));
     fs::write(&probe, b"")?;
     fs::remove_file(probe)
+}
+
+/// Makes the folders by the first two digits. To make one costs several flushes of the disk, so nobody's upload should.
+fn make_shelves(folder: &Path) -> std::io::Result<()> {
+    (0..=u8::MAX).try_for_each(|first| {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder.join(format!("{first:02x}")))
+    })
 }
 
 #[cfg(test)]

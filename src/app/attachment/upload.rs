@@ -66,14 +66,13 @@ impl App {
         may_act_for(caller, operator)?;
         let seat = self.attachments.uploads.take(caller)?;
         let key = key_of(operator, &declared);
-        let writer = match self.attachments.writers.try_take(key) {
-            Some(writer) => writer,
-            None => {
-                let writer = self.attachments.writers.take(key).await;
-                // Whoever wrote it may have finished it meanwhile.
-                present = self.present(operator, file).await?;
-                writer
-            }
+        let writer = if let Some(writer) = self.attachments.writers.try_take(key) {
+            writer
+        } else {
+            let writer = self.attachments.writers.take(key).await;
+            // Whoever wrote it may have finished it meanwhile.
+            present = self.present(operator, file).await?;
+            writer
         };
         if let Some(present) = present {
             return Ok(Begun::Present(UploadState::present(&present)));
