@@ -69,6 +69,7 @@ fn main() -> Result<(), Failure> {
 }
 
 async fn run(cluster: &Cluster, options: &Options) -> Result<Results, Failure> {
+    let before = load();
     let (rounds, count) = if options.quick { (1, 16) } else { (7, 80) };
     cluster.make(DATABASE, None).await?;
     service::command(cluster, DATABASE, "migrate")?;
@@ -100,7 +101,15 @@ async fn run(cluster: &Cluster, options: &Options) -> Result<Results, Failure> {
     let flush = cluster.flush_time()?;
     service.stop()?;
     let settings = cluster.settings().await?;
-    Ok(Results { machine: Machine::look(), settings, flush, rounds, count, bytes: options.bytes, points })
+    let load = (before, load());
+    let (machine, bytes) = (Machine::look(), options.bytes);
+    Ok(Results { machine, settings, flush, load, rounds, count, bytes, points })
+}
+
+/// The load average of the last minute.
+fn load() -> String {
+    let told = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    told.split(' ').next().unwrap_or_default().to_owned()
 }
 
 /// Thousands of bytes a second.

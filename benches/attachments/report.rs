@@ -23,6 +23,8 @@ pub(crate) struct Results {
     pub(crate) machine: Machine,
     pub(crate) settings: Vec<(String, String)>,
     pub(crate) flush: Micros,
+    /// Load averages of the machine when the run began and when it ended, as the kernel tells them.
+    pub(crate) load: (String, String),
     pub(crate) rounds: usize,
     pub(crate) count: usize,
     pub(crate) bytes: usize,
@@ -39,7 +41,8 @@ pub(crate) fn markdown(of: &Results) -> String {
          bytes through a bare TCP server, then uploads the same photos; {} rounds, medians. The plain server writes each \
          into a file, flushes it, moves it to its place and flushes the folder. The service does that, verifies the \
          SHA-256, looks what the file is, and commits a row and an event for each. A flush of the disk (8 kB, then \
-         fdatasync) took {} ms. After each round the report was complete and photos were downloaded and compared.\n\n\
+         fdatasync) took {} ms. Load averages over a minute: {} when the run began, {} when it ended; \
+         what is much above 2 is other work. After each round the report was complete and photos were downloaded and compared.\n\n\
          | connections | plain copy kB/s | upload kB/s | ratio | target | verdict |\n|---|---|---|---|---|---|\n",
         Grouped(*memory_mb),
         settings.join(", "),
@@ -47,6 +50,8 @@ pub(crate) fn markdown(of: &Results) -> String {
         Grouped(of.bytes as u64),
         of.rounds,
         of.flush,
+        of.load.0,
+        of.load.1,
     );
     for Point { lanes, copied, uploaded, ratio } in &of.points {
         let verdict = if TARGET <= *ratio { "met" } else { "missed" };
