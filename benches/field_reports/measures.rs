@@ -108,8 +108,14 @@ async fn list(
     }
     let found =
         FieldReportServiceClient::new(channel).list_reports(request).await?.into_inner().reports.len();
-    // A small run has fewer of a task.
-    if found == PAGE || usize::try_from(reports / sizes.teams)? == found {
+    // A small run has fewer of a day, and fewer that are held.
+    let there = match asks {
+        Asks::Task | Asks::Team => reports / sizes.teams,
+        Asks::Day => sizes.teams,
+        Asks::Queue => sizes.teams * WAITING_DAYS,
+        Asks::Held => (sizes.teams * WAITING_DAYS + HELD_EACH - 1) / HELD_EACH,
+    };
+    if found == PAGE.min(usize::try_from(there)?) {
         return Ok(());
     }
     Err(format!("{asks:?}: {found} reports on a page").into())
