@@ -64,6 +64,8 @@ const SESSION_SETTINGS: [(&str, &str); 4] = [
     ("plan_cache_mode", "force_custom_plan"),
 ];
 
+/// Begins a transaction that changes something by keys only, as [`LOOK_UP`] says.
+const BY_KEY: &str = "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off";
 /// Begins a snapshot.
 const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// The same for look-ups by key. They are planned once for each connection, which takes longer than to run them. Such a
@@ -73,6 +75,15 @@ const LOOK_UP: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
 
 /// The connection of a transaction. Use cases pass it on to the functions of this layer.
 pub type Connection = PgConnection;
+
+/// When the statements of a transaction that changes something are planned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Planned {
+    /// Each time, for the values at hand.
+    Anew,
+    /// Once for each connection: for rows that are found by their keys, where planning takes longer than running.
+    Once,
+}
 
 /// What a transaction body answers.
 pub type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'c>>;
@@ -132,12 +143,29 @@ impl Store {
         T: Send + 'static,
         F: for<'c> Fn(&'c mut PgConnection) -> Work<'c, T> + Send + Sync + 'static,
     {
+        self.transaction_planned(name, Planned::Anew, body).await
+    }
+
+    /// The same with a say in when statements are planned.
+    ///
+    /// # Errors
+    /// As [`Store::transaction`].
+    pub async fn transaction_planned<T, F>(
+        &self,
+        name: &'static str,
+        planned: Planned,
+        body: F,
+    ) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'c> Fn(&'c mut PgConnection) -> Work<'c, T> + Send + Sync + 'static,
+    {
         let pool = self.pool.clone();
         self.detach(async move {
             for lost in 0..TRIES_MAX {
                 tokio::time::sleep(RETRY_WAIT * lost).await;
                 let mut conn = pool.acquire().await.map_err(failed)?;
-                let tried = tokio::time::timeout(TRY_MAX, transaction_on(&mut conn, &body)).await;
+                let tried = tokio::time::timeout(TRY_MAX, transaction_on(&mut conn, planned, &body)).await;
                 match tried {
                     Ok(Err(Error::Contended)) => tracing::debug!(name, lost, "a transaction lost to another"),
                     Ok(done) => return done,
@@ -258,12 +286,16 @@ impl Store {
     }
 }
 
-async fn transaction_on<T, F>(conn: &mut PgConnection, body: &F) -> Result<T, Error>
+async fn transaction_on<T, F>(conn: &mut PgConnection, planned: Planned, body: &F) -> Result<T, Error>
 where
     T: Send,
     F: for<'c> Fn(&'c mut PgConnection) -> Work<'c, T> + Sync,
 {
-    let mut tx = conn.begin().await.map_err(failed)?;
+    let begun = match planned {
+        Planned::Anew => conn.begin().await,
+        Planned::Once => conn.begin_with(BY_KEY).await,
+    };
+    let mut tx = begun.map_err(failed)?;
     match body(&mut tx).await {
         Ok(done) => {
             tx.commit().await.map_err(commit_failed)?;

@@ -1,4 +1,4 @@
-//! A million reports behind everything: days of progress of one operator's teams. The last ten days wait for a reviewer,
+//! A million reports behind everything: days of progress of one operator's teams. The last sixty days wait for a reviewer,
 //! every hundredth of them is held; all others are approved and credited.
 
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ use crate::{DATABASE, Failure, progress};
 /// Reports of one statement.
 const BATCH: i64 = 5_000;
 /// Days that wait for a reviewer.
-pub(crate) const WAITING_DAYS: i64 = 10;
+pub(crate) const WAITING_DAYS: i64 = 60;
 /// One of so many that wait is held.
 pub(crate) const HELD_EACH: i64 = 100;
 /// Square metres of a report.

@@ -1,4 +1,4 @@
-//! Reports that are streamed in, beside plain multi-row INSERTs of the same bytes into a table of two columns.
+//! Reports that are streamed in, beside plain multi-row INSERTs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,20 +14,18 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_stream::StreamExt as _;
 use tonic::transport::Endpoint;
-use uuid::Uuid;
 
 use crate::behind::progress_of;
 use crate::cluster::Cluster;
 use crate::figures::{Hundredths, median};
 use crate::options::Sizes;
+use crate::plain::{self, Plain};
 use crate::{DATABASE, Failure, OPERATORS, progress};
 
 /// Times that both are measured, by turns; the medians count.
 const ROUNDS: usize = 3;
 /// Reports of one device that are not answered.
 const IN_FLIGHT: usize = 1_024;
-/// Rows of one INSERT: as many as the service takes in together.
-const ROWS: usize = 256;
 /// Numbers that the reports behind have not used.
 const FIRST_SEQUENCE: i64 = 1_000_000;
 
@@ -35,38 +33,51 @@ const FIRST_SEQUENCE: i64 = 1_000_000;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ingested {
     pub(crate) per_second: u64,
-    pub(crate) plain_per_second: u64,
-    pub(crate) ratio: Hundredths,
+    pub(crate) content: Compared,
+    pub(crate) rows: Compared,
     pub(crate) bytes: usize,
     pub(crate) streams: i64,
 }
 
+/// Plain rows a second, and how many of them a report is worth.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Compared {
+    pub(crate) per_second: u64,
+    pub(crate) ratio: Hundredths,
+}
+
 pub(crate) async fn measure(cluster: &Cluster, address: &str, sizes: Sizes) -> Result<Ingested, Failure> {
     let mut connection = cluster.connect(DATABASE).await?;
-    sqlx::raw_sql("CREATE TABLE plain_reports (report_id UUID PRIMARY KEY, content BYTEA NOT NULL)")
-        .execute(&mut connection)
-        .await?;
+    plain::make_tables(&mut connection).await?;
     let today: jiff_sqlx::Date = sqlx::query_scalar("SELECT current_date").fetch_one(&mut connection).await?;
     connection.close().await?;
     let today = today.to_jiff();
-    let (mut streamed, mut plain) = (Vec::new(), Vec::new());
+    let (mut streamed, mut contents, mut rows) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         streamed.push(stream_in(address, sizes, today, round).await?);
-        plain.push(insert_plain(cluster, sizes, today, round).await?);
-        progress(&format!("ingest: {} reports/s, {} rows/s", streamed[round], plain[round]));
+        contents.push(plain::insert(cluster, sizes, today, (Plain::Content, round)).await?);
+        rows.push(plain::insert(cluster, sizes, today, (Plain::SameRows, round)).await?);
+        progress(&format!(
+            "ingest: {} reports/s, {} contents/s, {} rows/s",
+            streamed[round], contents[round], rows[round]
+        ));
     }
-    let (per_second, plain_per_second) = (median(streamed), median(plain));
+    let per_second = median(streamed);
+    let compared = |rates: Vec<u64>| {
+        let plain = median(rates);
+        Compared { per_second: plain, ratio: Hundredths::of(per_second, plain) }
+    };
     Ok(Ingested {
         per_second,
-        plain_per_second,
-        ratio: Hundredths::of(per_second, plain_per_second),
+        content: compared(contents),
+        rows: compared(rows),
         bytes: made(0, 0, 0, today).encode_to_vec().len(),
         streams: OPERATORS,
     })
 }
 
 /// A report of a new device, for each round and operator one.
-fn made(team: i64, round: usize, number: i64, today: Date) -> pb::FieldReport {
+pub(crate) fn made(team: i64, round: usize, number: i64, today: Date) -> pb::FieldReport {
     let round = i64::try_from(round).unwrap_or_default();
     // Ids that grow, as those of version 7 do.
     let id = format!("{:08x}-{:04x}-7000-8000-{number:012x}", 0x0190_0000 + round, team);
@@ -133,45 +144,7 @@ async fn stream_in(address: &str, sizes: Sizes, today: Date, round: usize) -> Re
     Ok(per_second(stored.load(Ordering::Relaxed), begun.elapsed()))
 }
 
-/// The same bytes as rows, by as many connections.
-async fn insert_plain(cluster: &Cluster, sizes: Sizes, today: Date, round: usize) -> Result<u64, Failure> {
-    let (inserted, until) = (Arc::new(AtomicU64::new(0)), Instant::now() + sizes.measured);
-    let mut running = JoinSet::new();
-    let begun = Instant::now();
-    for operator in 0..OPERATORS {
-        let mut connection = cluster.connect(DATABASE).await?;
-        let (inserted, team) = (Arc::clone(&inserted), operator * sizes.teams);
-        running.spawn(async move {
-            let mut number = 0;
-            while Instant::now() < until {
-                let reports: Vec<_> = (0..ROWS)
-                    .map(|_| {
-                        number += 1;
-                        made(team, round, number, today)
-                    })
-                    .collect();
-                let ids = reports.iter().map(|report| report.report_id.parse()).collect::<Result<Vec<Uuid>, _>>()?;
-                let contents: Vec<Vec<u8>> = reports.iter().map(pb::FieldReport::encode_to_vec).collect();
-                sqlx::query(
-                    "INSERT INTO plain_reports (report_id, content) SELECT * FROM UNNEST($1::uuid[], $2::bytea[])",
-                )
-                .bind(ids)
-                .bind(contents)
-                .execute(&mut connection)
-                .await?;
-                inserted.fetch_add(ROWS as u64, Ordering::Relaxed);
-            }
-            connection.close().await?;
-            Ok::<(), Failure>(())
-        });
-    }
-    while let Some(done) = running.join_next().await {
-        done??;
-    }
-    Ok(per_second(inserted.load(Ordering::Relaxed), begun.elapsed()))
-}
-
-fn per_second(count: u64, took: Duration) -> u64 {
+pub(crate) fn per_second(count: u64, took: Duration) -> u64 {
     let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     count.saturating_mul(1_000) / took.max(1)
 }

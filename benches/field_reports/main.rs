@@ -1,7 +1,7 @@
 //! Field reports with a million behind them, on one embedded PostgreSQL with fsync and synchronous commits.
 //!
 //! `make bench-reports` loads 1,000,000 reports of one operator, measures lists, the queue of a reviewer and approvals over
-//! real gRPC, then streams reports in beside plain INSERTs of the same bytes, and writes
+//! real gRPC, then streams reports in beside plain INSERTs of the same bytes and of the same rows, and writes
 //! `benches/results/field_reports.md`; `make bench-reports ARGS=--quick` is a small one to develop with. The load generator
 //! lives in this process and shares the processors with the service and the database. Every answer is checked.
 
@@ -25,6 +25,7 @@ mod machine;
 mod measures;
 #[path = "../operations/options.rs"]
 mod options;
+mod plain;
 mod report;
 #[path = "../posting/service.rs"]
 #[expect(dead_code, reason = "the other benchmark uses more of it")]

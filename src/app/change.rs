@@ -32,9 +32,9 @@ use crate::domain::site::{Site, Survey};
 use crate::domain::task::Task;
 use crate::domain::team::{Asset, Member, Team};
 use crate::error::Error;
-use crate::store::Connection;
 use crate::store::change::{Appended, append};
 use crate::store::journal::{EventKind, Head, NewEvent, find_answer, lock_heads};
+use crate::store::{Connection, Planned};
 
 /// What a caller sent: the same id and the same message get the same answer again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,6 +155,9 @@ pub struct Changed {
 
 /// A use case that changes something other than money.
 pub trait Changing: Send + Sync + 'static {
+    /// When its statements are planned: once only where all rows are found by their keys.
+    const PLANNED: Planned = Planned::Anew;
+
     /// The scopes that it changes; the request is kept in the first. Asked before the heads are locked and once more
     /// after that, since what it depends on may change in between.
     fn scopes(&self, conn: &mut Connection) -> impl Future<Output = Result<Vec<ScopeId>, Error>> + Send;
@@ -223,17 +226,17 @@ impl App {
     ///
     /// # Errors
     /// Why it was refused, or why the service could not take it.
-    pub async fn change(
+    pub async fn change<C: Changing>(
         &self,
         caller: &Caller,
         request: Request,
-        changing: impl Changing,
+        changing: C,
     ) -> Result<Changed, Error> {
         let (codec, clock) = (self.codec, Arc::clone(&self.clock));
         let (caller, request) = (Arc::new(caller.clone()), Arc::new(request));
         let changing = Arc::new(changing);
         let method = request.method;
-        let done = self.store.transaction(method, move |conn| {
+        let done = self.store.transaction_planned(method, C::PLANNED, move |conn| {
             let (caller, request, changing) =
                 (Arc::clone(&caller), Arc::clone(&request), Arc::clone(&changing));
             let now = clock.now();

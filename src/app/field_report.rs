@@ -31,13 +31,13 @@ use crate::domain::organization::OrganizationKind;
 use crate::domain::refusal::Refusal;
 use crate::domain::text::Reason;
 use crate::error::{Error, Violations};
-use crate::store::Connection;
 use crate::store::field_report::facts::list_owners;
 use crate::store::field_report::known::find_content;
 use crate::store::field_report::listing::find_operator;
 use crate::store::field_report::write::{append_events, write};
 use crate::store::journal::{Head, lock_heads};
 use crate::store::personal::insert_records;
+use crate::store::{Connection, Planned};
 
 use halting::Asked;
 use intake::{Intake, Sender, Tools};
@@ -158,7 +158,7 @@ impl App {
         );
         let (group, received_by) = (Arc::new(group), Arc::<str>::from(caller.subject()));
         let count = group.len();
-        let done = self.store.transaction("field_report.take_in", move |conn| {
+        let done = self.store.transaction_planned("field_report.take_in", Planned::Once, move |conn| {
             let (group, received_by) = (Arc::clone(&group), Arc::clone(&received_by));
             let tools = tools.clone();
             let now = clock.now();

@@ -11,6 +11,7 @@ use crate::domain::accreditation::{Accreditation, counts_for, valid_days};
 use crate::domain::days::{Days, today_in};
 use crate::domain::field_report::filing::KnownReport;
 use crate::domain::field_report::quarantine::{Known, KnownTask};
+use crate::domain::field_report::sequence::Received;
 use crate::domain::field_report::{Attachment, AttachmentStates, FieldReport};
 use crate::domain::ids::{DeviceId, OrganizationId, ProgramId, ReportId, TaskId, TeamId};
 use crate::error::Error;
@@ -52,6 +53,7 @@ impl Facts {
         conn: &mut Connection,
         operator: OrganizationId,
         group: &[Sent],
+        devices: &BTreeMap<DeviceId, Received>,
     ) -> Result<Self, Error> {
         let reports = || group.iter().map(|sent| &sent.report);
         let teams = distinct(reports().map(|report| report.team.uuid()));
@@ -85,9 +87,16 @@ impl Facts {
                 facts.alike.entry(key).or_default().insert((revision, id));
             }
         }
-        let numbers: BTreeSet<_> = reports().map(|report| (report.device, report.sequence)).collect();
-        let numbers: Vec<_> = numbers.into_iter().collect();
-        facts.numbers = list_numbers(&mut *conn, operator, &numbers).await?.into_iter().collect();
+        // A number that was not received is of no report.
+        let used = |(device, number): &(DeviceId, i64)| {
+            devices.get(device).is_some_and(|received| received.contains(*number))
+        };
+        let numbers: BTreeSet<_> =
+            reports().map(|report| (report.device, report.sequence)).filter(used).collect();
+        if !numbers.is_empty() {
+            let numbers: Vec<_> = numbers.into_iter().collect();
+            facts.numbers = list_numbers(&mut *conn, operator, &numbers).await?.into_iter().collect();
+        }
         let files: BTreeSet<[u8; 32]> =
             reports().flat_map(|report| &report.attachments).map(|file| file.sha256).collect();
         if !files.is_empty() {

@@ -78,7 +78,7 @@ impl Intake {
         let devices: Vec<Uuid> = devices.into_iter().collect();
         let chains = find_chains(&mut *conn, &ids).await?;
         let devices = find_devices(&mut *conn, sender.operator, &devices).await?.into_iter().collect();
-        let facts = Facts::load(conn, sender.operator, group).await?;
+        let facts = Facts::load(conn, sender.operator, group, &devices).await?;
         Ok(Self {
             sender,
             head,

@@ -18,12 +18,12 @@ use crate::domain::ids::{EntryId, ReportId, ScopeId};
 use crate::domain::kind::Kind;
 use crate::domain::refusal::Refusal;
 use crate::error::Error;
-use crate::store::Connection;
 use crate::store::field_report::credits::find_standing;
 use crate::store::field_report::known::{find_chains, find_content};
 use crate::store::field_report::listing::{find_operator, find_report};
 use crate::store::field_report::review::{list_senders, update_reviewed};
 use crate::store::task::find_task;
+use crate::store::{Connection, Planned};
 
 /// Decide about a report.
 pub struct DecideReport {
@@ -104,6 +104,8 @@ async fn read_version(
 }
 
 impl Changing for Deciding {
+    const PLANNED: Planned = Planned::Once;
+
     async fn scopes(&self, conn: &mut Connection) -> Result<Vec<ScopeId>, Error> {
         let report = known_report(&mut *conn, self.asked.report).await?;
         let turn = turn_of(&mut *conn, &self.tools, &report, &self.asked.decision).await?;
@@ -241,7 +243,7 @@ impl App {
         let operator = operator.ok_or_else(|| Error::not_found(Kind::Report, id))?;
         self.expect_seen(caller, operator, Kind::Report, id).await?;
         let (decision, reading) = (asked.decision.clone(), tools.clone());
-        let looked = self.store.snapshot(move |conn| {
+        let looked = self.store.look_up(move |conn| {
             let (decision, tools) = (decision.clone(), reading.clone());
             Box::pin(async move {
                 let report = known_report(&mut *conn, id).await?;

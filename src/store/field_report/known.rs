@@ -232,13 +232,17 @@ pub async fn list_numbers(
     operator: OrganizationId,
     numbers: &[(DeviceId, i64)],
 ) -> Result<Vec<Numbered>, Error> {
+    // Not a join with reports: from old statistics the planner believes that a new operator has hardly any, and would read
+    // all of them.
     let rows: Vec<(Uuid, i64, Uuid)> = sqlx::query_as(
         "-- field_report.list_numbers
-         SELECT DISTINCT ON (v.device_id, v.device_sequence) v.device_id, v.device_sequence, v.report_id
+         SELECT n.device_id, n.device_sequence, f.report_id
            FROM UNNEST($2::uuid[], $3::bigint[]) AS n(device_id, device_sequence)
-           JOIN report_versions v ON v.device_id = n.device_id AND v.device_sequence = n.device_sequence
-           JOIN reports r ON r.report_id = v.report_id AND r.organization_id = $1
-          ORDER BY v.device_id, v.device_sequence, v.revision",
+          CROSS JOIN LATERAL (
+                SELECT v.report_id FROM report_versions v
+                 WHERE v.device_id = n.device_id AND v.device_sequence = n.device_sequence
+                   AND (SELECT r.organization_id FROM reports r WHERE r.report_id = v.report_id) = $1
+                 ORDER BY v.revision LIMIT 1) f",
     )
     .bind(operator.uuid())
     .bind(numbers.iter().map(|(device, _)| device.uuid()).collect::<Vec<_>>())
