@@ -253,8 +253,8 @@ impl App {
     /// Records that a person is in a team.
     ///
     /// # Errors
-    /// Refuses a disbanded team, a person of another operator, days on which the person is in the team already or
-    /// works with another one, and whom the gate would not let into a standing assignment of the team.
+    /// Refuses a disbanded team, a person of another operator or one who was erased, days on which the person is in the
+    /// team already or works with another one, and whom the gate would not let into a standing assignment of the team.
     pub async fn add_member(
         &self,
         caller: &Caller,

@@ -60,7 +60,8 @@ impl App {
         self.names_that_open(operator, &subjects).await
     }
 
-    /// Says the persons in the findings of a refusal by name, to callers of the operator itself.
+    /// Says the persons in the findings of a refusal by name, to callers of the operator itself. Without names it is a
+    /// refusal all the same.
     pub(crate) async fn naming<T>(
         &self,
         caller: &Caller,
@@ -72,7 +73,7 @@ impl App {
             done => return done,
         };
         if let Refusal::AssignmentRefused { findings, .. } = &mut *refusal {
-            let names = self.names_in_findings(caller, operator, findings.iter()).await?;
+            let names = self.names_in_findings(caller, operator, findings.iter()).await.unwrap_or_default();
             for finding in findings {
                 if let Some(name) = names.get(&PersonId::new(finding.subject)) {
                     finding.text = format!("{}: {}", name.as_str(), finding.text);
@@ -90,7 +91,7 @@ impl App {
         let kept = list_names(self.store.pool(), operator, persons).await?;
         let names = self.names();
         let open = |(person, kept)| match names.open((operator, person), kept) {
-            Ok(named) => Some((person, named.name)),
+            Ok(found) => Some((person, found.name)),
             Err(error) => {
                 tracing::warn!(%error, "a name is left out");
                 None

@@ -77,13 +77,10 @@ pub(super) fn differs(kind: EventKind, stored: &[u8], request: &Request) -> Opti
 /// What the event of a change says of the name that was given to a member with it. It is the first member of the event.
 pub(super) fn recorded_name(stored: &[u8]) -> Option<RecordedName> {
     let change = pb::Change::decode(stored).ok()?;
-    let records = change.records.into_iter().filter_map(|record| record.record);
+    let mut records = change.records.into_iter().filter_map(|record| record.record);
     let pick = |record| if let Sent::Member(member) = record { Some(member) } else { None };
-    let member = records.filter_map(pick).next()?;
-    Some(match member.name_digest.is_empty() {
-        true => RecordedName::Plain(member.name),
-        false => RecordedName::Digest(member.name_digest),
-    })
+    let pb::Member { name, name_digest, .. } = records.find_map(pick)?;
+    Some(if name_digest.is_empty() { RecordedName::Plain(name) } else { RecordedName::Digest(name_digest) })
 }
 
 /// Full name of the input of a method.

@@ -91,8 +91,8 @@ impl App {
     /// Erases the name of a person for good, with the salt. What refers to the person stays.
     ///
     /// # Errors
-    /// `NotFound` for a person whom the caller does not see; `Forbidden` for who is not of the operator; refuses a person
-    /// with a membership that is not over.
+    /// `NotFound` for a person whom the caller does not see; `Forbidden` for who is not of the operator; refuses a
+    /// person with a membership that is not over.
     pub async fn erase_person(
         &self,
         caller: &Caller,

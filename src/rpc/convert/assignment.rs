@@ -128,12 +128,12 @@ pub fn finding(of: &Finding) -> pb::Finding {
 /// Findings for an answer that is not kept, with the names of the persons whom they are about.
 #[must_use]
 pub fn findings(of: &[Finding], names: &NamesByPerson) -> Vec<pb::Finding> {
-    let named = |of: &Finding| {
+    let shown = |of: &Finding| {
         let name = names.get(&PersonId::new(of.subject));
         let subject_name = name.map(|name| name.as_str().to_owned()).unwrap_or_default();
         pb::Finding { subject_name, ..finding(of) }
     };
-    of.iter().map(named).collect()
+    of.iter().map(shown).collect()
 }
 
 fn overridden(of: &Override) -> pb::Override {
