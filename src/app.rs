@@ -21,6 +21,7 @@ pub mod licence;
 pub mod member;
 pub mod organization;
 pub mod page;
+pub mod person;
 pub mod personal;
 pub mod personal_key;
 pub mod program_facts;
@@ -74,7 +75,7 @@ pub struct App {
     pub(crate) seats: Seats,
     pub(crate) turns: Turns,
     pub(crate) policy: Policy,
-    /// Keys of personal data; without them it is not taken.
+    /// Keys of personal data. Without them details of victims are not taken, and names are kept in plain.
     pub(crate) personal_keys: Option<PersonalKeys>,
     pub(crate) attachments: Attachments,
     /// Held by the verification that compares the rows.

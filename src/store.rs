@@ -21,6 +21,7 @@ pub mod member;
 pub mod migrate;
 pub mod organization;
 pub mod person;
+pub mod person_name;
 pub mod personal;
 pub mod refresher;
 pub mod report;

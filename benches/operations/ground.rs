@@ -102,8 +102,13 @@ fn crews(sizes: Sizes) -> Vec<String> {
                FROM generate_series(0, {teams} - 1) AS n"
         ),
         format!(
-            "INSERT INTO people (organization_id, person_id, name)
-             SELECT bench_id(1, n / 10 / {each}), bench_id(7, n), 'Person ' || n
+            "INSERT INTO people (organization_id, person_id)
+             SELECT bench_id(1, n / 10 / {each}), bench_id(7, n)
+               FROM generate_series(0, {people} - 1) AS n"
+        ),
+        format!(
+            "INSERT INTO person_names (organization_id, person_id, digest, name, salt)
+             SELECT bench_id(1, n / 10 / {each}), bench_id(7, n), sha256('a name'), 'Person ' || n, sha256('a salt')
                FROM generate_series(0, {people} - 1) AS n"
         ),
         format!(

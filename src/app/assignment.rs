@@ -260,7 +260,8 @@ impl App {
         if new.override_reason.is_some() && caller.role() != Role::Coordinator {
             return Err(Error::Forbidden);
         }
-        self.change(caller, request, new).await
+        let done = self.change(caller, request, new).await;
+        self.naming(caller, operator, done).await
     }
 
     /// Moves the last day of an assignment.

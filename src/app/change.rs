@@ -25,7 +25,7 @@ use crate::domain::field_report::review::Review;
 use crate::domain::ids::ScopeId;
 use crate::domain::kind::Kind;
 use crate::domain::ledger::recorded_at;
-use crate::domain::personal::ErasedVictim;
+use crate::domain::personal::{ErasedPerson, ErasedVictim};
 use crate::domain::restatement::ReportingPeriod;
 use crate::domain::safety_stop::SafetyStop;
 use crate::domain::site::{Site, Survey};
@@ -82,6 +82,8 @@ pub enum Record {
     ReportingPeriod(Box<ReportingPeriod>),
     /// What remains of a victim whose details were erased.
     ErasedVictim(ErasedVictim),
+    /// What remains of a person whose name was erased.
+    ErasedPerson(ErasedPerson),
 }
 
 impl Record {
@@ -103,6 +105,7 @@ impl Record {
             Self::Review(_) | Self::Credit(_) => Kind::Report,
             Self::ReportingPeriod(_) => Kind::ReportingPeriod,
             Self::ErasedVictim(_) => Kind::Victim,
+            Self::ErasedPerson(_) => Kind::Person,
         }
     }
 
@@ -125,6 +128,7 @@ impl Record {
             Self::Credit(of) => of.report.uuid(),
             Self::ReportingPeriod(of) => of.id.uuid(),
             Self::ErasedVictim(of) => of.victim.uuid(),
+            Self::ErasedPerson(of) => of.person.uuid(),
         }
     }
 }
@@ -164,6 +168,17 @@ pub trait Changing: Send + Sync + 'static {
 
     /// Does it. An error undoes everything.
     fn apply(&self, ground: &mut Ground<'_>) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Path of a field of which the journal keeps only a digest, when it differs from what the event of the first call
+    /// was made with. Asked when the rest of the request is the same.
+    fn differs(
+        &self,
+        _conn: &mut Connection,
+        _codec: EventCodec,
+        _event: &[u8],
+    ) -> impl Future<Output = Result<Option<&'static str>, Error>> + Send {
+        async { Ok(None) }
+    }
 }
 
 /// What a change stands on: an open transaction that holds the heads of its scopes.
@@ -263,7 +278,7 @@ async fn change_once(
     let scopes = changing.scopes(conn).await?;
     let first = *scopes.first().ok_or_else(|| Error::bug("a change of nothing"))?;
     let heads = lock(conn, &scopes).await?;
-    if let Some(answer) = replay(conn, codec, first, request).await? {
+    if let Some(answer) = replay(conn, codec, (first, request), changing).await? {
         return Ok((answer, Vec::new()));
     }
     // Whoever held the heads may have changed which scopes this one concerns: one may have become two.
@@ -313,12 +328,16 @@ async fn lock(conn: &mut Connection, scopes: &[ScopeId]) -> Result<Vec<Head>, Er
 async fn replay(
     conn: &mut Connection,
     codec: EventCodec,
-    scope: ScopeId,
-    request: &Request,
+    (scope, request): (ScopeId, &Request),
+    changing: &impl Changing,
 ) -> Result<Option<Changed>, Error> {
-    let Some(known) = find_answer(conn, scope, request.id).await? else { return Ok(None) };
+    let Some(known) = find_answer(&mut *conn, scope, request.id).await? else { return Ok(None) };
     let event = known.event;
-    match (codec.request_differs)(event.kind, &event.payload, request) {
+    let mut differs = (codec.request_differs)(event.kind, &event.payload, request);
+    if differs.is_none() {
+        differs = changing.differs(conn, codec, &event.payload).await?.map(str::to_owned);
+    }
+    match differs {
         None => Ok(Some(Changed { revision: event.revision, message: event.payload })),
         Some(differs) => {
             Err(Error::AlreadyExists { kind: request.kind, id: request.id.to_string(), differs })

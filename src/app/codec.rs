@@ -6,6 +6,7 @@ use crate::app::command::{Command, Event};
 use crate::app::safety_stop::Halt;
 use crate::domain::field_report::{FieldReport, StoredReport};
 use crate::domain::ids::{ReportId, VictimId};
+use crate::domain::personal::RecordedName;
 use crate::error::Error;
 use crate::store::attachment::NewAttachment;
 use crate::store::journal::EventKind;
@@ -27,6 +28,8 @@ pub struct EventCodec {
     /// Path of the first field in which a request differs from the one that made a stored event; none when they
     /// are the same.
     pub request_differs: fn(EventKind, &[u8], &Request) -> Option<String>,
+    /// What the event of a change says of the name that was given to a member with it; none when it is of no member.
+    pub recorded_name: fn(&[u8]) -> Option<RecordedName>,
     /// Encodes the event of a report that was received.
     pub encode_report: fn(&StoredReport) -> Vec<u8>,
     /// Encodes the request for a safety stop, as a caller sends it.

@@ -5,14 +5,16 @@ use jiff::civil::Date;
 use crate::app::App;
 use crate::app::assignment::holding::expect_fit;
 use crate::app::change::{Changed, Changing, Ground, Record, Request};
+use crate::app::codec::EventCodec;
 use crate::app::page::{Page, PageRequest};
+use crate::app::person::{Names, NamesByPerson};
 use crate::app::rights::may_act_for;
 use crate::app::team::{expect_revision, known_team};
 use crate::app::token::Filter;
 use crate::domain::assignment::joining::{Held, Moved};
 use crate::domain::caller::Caller;
 use crate::domain::days::Days;
-use crate::domain::ids::{MemberId, PersonId, ScopeId, TeamId};
+use crate::domain::ids::{MemberId, OrganizationId, PersonId, ScopeId, TeamId};
 use crate::domain::kind::Kind;
 use crate::domain::policy::Policy;
 use crate::domain::refusal::Refusal;
@@ -25,7 +27,8 @@ use crate::store::assignment::held::list_of_team;
 use crate::store::member::{
     MemberFilter, find_member, follow_memberships, insert_member, list_members, update_member,
 };
-use crate::store::person::{rename_person, save_person};
+use crate::store::person::save_person;
+use crate::store::person_name::find_erased_person;
 
 /// Record that a person is in a team.
 #[derive(Debug, Clone)]
@@ -77,10 +80,11 @@ pub struct RemoveMember {
     pub expected_revision: i64,
 }
 
-/// A change of a membership, with what the gate of assignments needs to judge it.
+/// A change of a membership, with what the gate of assignments needs to judge it, and how names are kept.
 struct Judged<T> {
     of: T,
     policy: Policy,
+    names: Names,
 }
 
 impl Changing for Judged<AddMember> {
@@ -94,20 +98,37 @@ impl Changing for Judged<AddMember> {
         let scope = team.organization.scope();
         let AddMember { id, person, name, role, days, .. } = self.of.clone();
         let (created_at, revision) = (ground.now, ground.revision(scope)?);
+        save_person(ground.conn, team.organization, person).await?;
+        if find_erased_person(&mut *ground.conn, team.organization, person).await?.is_some() {
+            return Err(Refusal::PersonErased(person).into());
+        }
+        let name_digest = self.names.give(ground.conn, (team.organization, person), name).await?;
         let member = Member {
             id,
             team: team.id,
             organization: team.organization,
             person,
-            name,
+            name_digest: Some(name_digest),
             role,
             days,
             created_at,
             revision,
         };
-        save_person(ground.conn, member.organization, person, &member.name).await?;
         insert_member(ground.conn, &member).await?;
         follow(ground, self.policy, None, member).await
+    }
+
+    async fn differs(
+        &self,
+        conn: &mut Connection,
+        codec: EventCodec,
+        event: &[u8],
+    ) -> Result<Option<&'static str>, Error> {
+        let AddMember { team, person, name, .. } = &self.of;
+        let operator = known_team(conn, *team).await?.organization;
+        let Some(recorded) = (codec.recorded_name)(event) else { return Ok(None) };
+        let differs = self.names.differ(conn, (operator, *person), name, recorded).await?;
+        Ok(differs.then_some("member.name"))
     }
 }
 
@@ -120,16 +141,32 @@ impl Changing for Judged<UpdateMember> {
         let was = known_member(ground.conn, self.of.member).await?;
         let mut member = was.clone();
         expect_revision(Kind::Member, member.id, self.of.expected_revision, member.revision)?;
+        if member.name_digest.is_none() {
+            return Err(Refusal::PersonErased(member.person).into());
+        }
         let MemberPatch { name, role, last_day } = self.of.patch.clone();
         if let Some(name) = name {
-            rename_person(ground.conn, member.person, &name).await?;
-            member.name = name;
+            let whose = (member.organization, member.person);
+            member.name_digest = Some(self.names.give(ground.conn, whose, name).await?);
         }
         member.role = role.unwrap_or(member.role);
         if let Some(last_day) = last_day {
             member.days = until("member.last_day", &member, last_day)?;
         }
         write(ground, self.policy, &was, member).await
+    }
+
+    async fn differs(
+        &self,
+        conn: &mut Connection,
+        codec: EventCodec,
+        event: &[u8],
+    ) -> Result<Option<&'static str>, Error> {
+        let Some(name) = &self.of.patch.name else { return Ok(None) };
+        let Some(recorded) = (codec.recorded_name)(event) else { return Ok(None) };
+        let member = known_member(conn, self.of.member).await?;
+        let differs = self.names.differ(conn, (member.organization, member.person), name, recorded).await?;
+        Ok(differs.then_some("member.name"))
     }
 }
 
@@ -216,8 +253,8 @@ impl App {
     /// Records that a person is in a team.
     ///
     /// # Errors
-    /// Refuses a disbanded team, a person of another operator, days on which the person is in the team already or
-    /// works with another one, and whom the gate would not let into a standing assignment of the team.
+    /// Refuses a disbanded team, a person of another operator or one who was erased, days on which the person is in the
+    /// team already or works with another one, and whom the gate would not let into a standing assignment of the team.
     pub async fn add_member(
         &self,
         caller: &Caller,
@@ -226,7 +263,7 @@ impl App {
     ) -> Result<Changed, Error> {
         let team = self.get_team(caller, new.team, 0).await?;
         may_act_for(caller, team.organization)?;
-        self.change(caller, request, Judged { of: new, policy: self.policy }).await
+        self.change_member(caller, team.organization, (request, new)).await
     }
 
     /// Changes a membership.
@@ -239,8 +276,8 @@ impl App {
         request: Request,
         update: UpdateMember,
     ) -> Result<Changed, Error> {
-        self.expect_own_member(caller, update.member).await?;
-        self.change(caller, request, Judged { of: update, policy: self.policy }).await
+        let operator = self.expect_own_member(caller, update.member).await?;
+        self.change_member(caller, operator, (request, update)).await
     }
 
     /// Ends a membership early.
@@ -254,34 +291,54 @@ impl App {
         request: Request,
         remove: RemoveMember,
     ) -> Result<Changed, Error> {
-        self.expect_own_member(caller, remove.member).await?;
-        self.change(caller, request, Judged { of: remove, policy: self.policy }).await
+        let operator = self.expect_own_member(caller, remove.member).await?;
+        self.change_member(caller, operator, (request, remove)).await
     }
 
-    async fn expect_own_member(&self, caller: &Caller, id: MemberId) -> Result<(), Error> {
+    async fn change_member<T>(
+        &self,
+        caller: &Caller,
+        operator: OrganizationId,
+        (request, of): (Request, T),
+    ) -> Result<Changed, Error>
+    where
+        Judged<T>: Changing,
+    {
+        let judged = Judged { of, policy: self.policy, names: self.names() };
+        let done = self.change(caller, request, judged).await;
+        self.naming(caller, operator, done).await
+    }
+
+    /// The operator of a member whom the caller may change.
+    async fn expect_own_member(&self, caller: &Caller, id: MemberId) -> Result<OrganizationId, Error> {
         let found = find_member(self.store.pool(), id).await?;
         let member = found.ok_or_else(|| Error::not_found(Kind::Member, id))?;
         self.expect_seen(caller, member.organization, Kind::Member, id).await?;
-        may_act_for(caller, member.organization)
+        may_act_for(caller, member.organization)?;
+        Ok(member.organization)
     }
 
-    /// Memberships of an operator by id.
+    /// Memberships of an operator by id, with the names that the caller may read.
     ///
     /// # Errors
-    /// `NotFound` when the caller may not see the operator's people; `PageToken` when the token is of another list.
+    /// `NotFound` when the caller may not see the operator's people; `PageToken` when the token is of another list; a
+    /// refusal when the key of a name is missing.
     pub async fn list_members(
         &self,
         caller: &Caller,
         mut filter: MemberFilter,
         min_revision: i64,
         page: PageRequest,
-    ) -> Result<Page<Member>, Error> {
+    ) -> Result<(Page<Member>, NamesByPerson), Error> {
         self.expect_seen(caller, filter.operator, Kind::Organization, filter.operator).await?;
         self.feed.reach(filter.operator.scope(), min_revision).await?;
         let text = format!("{:?} {:?} {:?}", filter.team, filter.person, filter.on_day);
         let bound = Filter::of(&[b"members", filter.operator.uuid().as_bytes(), text.as_bytes()]);
         filter.after = page.id_position(self, bound)?;
         let rows = list_members(self.store.pool(), &filter, page.limit()).await?;
-        Ok(page.cut(self, bound, rows, |row| row.id.uuid().as_bytes().to_vec()))
+        let page = page.cut(self, bound, rows, |row| row.id.uuid().as_bytes().to_vec());
+        let persons = page.rows.iter().map(|member| member.person).collect();
+        let names = self.read_names(caller, filter.operator, persons).await?;
+        Ok((page, names))
     }
 }

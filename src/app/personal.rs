@@ -1,5 +1,5 @@
 //! Use cases of personal data: reading victims' details, which is noted before they are shown; erasing them; and who
-//! read what. How they are taken in is in [`super::field_report`].
+//! read what. How they are taken in is in [`super::field_report`]; names of members are in [`super::person`].
 
 use std::sync::Arc;
 
@@ -85,17 +85,18 @@ impl App {
         self.expect_reads_persons(caller, operator).await?;
         let keys = self.personal_keys.clone().ok_or(Refusal::PersonalKeyMissing { key_id: None })?;
         let access = Arc::new(PersonalAccess {
-            report,
+            report: Some(report),
             subject: caller.subject().to_owned(),
             role: caller.role().to_string(),
             reader: caller.organization_id(),
             purpose: purpose.as_str().to_owned(),
             at: self.now(),
             victims: Vec::new(),
+            persons: Vec::new(),
         });
         let read = self.store.transaction("personal.read", move |conn| {
             let (keys, access) = (keys.clone(), Arc::clone(&access));
-            Box::pin(async move { read_and_note(conn, operator, &keys, &access).await })
+            Box::pin(async move { read_and_note(conn, (operator, report), &keys, &access).await })
         });
         read.await
     }
@@ -119,7 +120,7 @@ impl App {
         self.change(caller, request, Erasing { operator, of }).await
     }
 
-    /// Who read details of an operator's victims, the newest first.
+    /// Who read details of an operator's victims, or as somebody else names of its members, the newest first.
     ///
     /// # Errors
     /// `NotFound` for an operator that the caller does not see; `Forbidden` for who sees it and not this; `PageToken`
@@ -183,12 +184,12 @@ impl App {
 /// Opens the details and notes the reading, in one transaction: what does not open was not read.
 async fn read_and_note(
     conn: &mut Connection,
-    operator: OrganizationId,
+    (operator, report): (OrganizationId, ReportId),
     keys: &PersonalKeys,
     access: &PersonalAccess,
 ) -> Result<Vec<VictimRecord>, Error> {
     let mut records = Vec::new();
-    for record in list_newest(&mut *conn, operator, access.report).await? {
+    for record in list_newest(&mut *conn, operator, report).await? {
         let details = Details(keys.open(record.about, &record.sealed)?.into());
         let about = record.about;
         records
@@ -196,7 +197,7 @@ async fn read_and_note(
     }
     let victims = records.iter().map(|(victim, _)| *victim).collect();
     note_access(&mut *conn, operator, &PersonalAccess { victims, ..access.clone() }).await?;
-    let erased = list_erased(conn, operator, access.report).await?;
+    let erased = list_erased(conn, operator, report).await?;
     records.extend(erased.into_iter().map(|erased| (erased.victim, VictimRecord::Erased(erased))));
     records.sort_by_key(|(victim, _)| *victim);
     Ok(records.into_iter().map(|(_, record)| record).collect())
@@ -204,12 +205,14 @@ async fn read_and_note(
 
 fn bound_to(filter: &AccessFilter) -> Filter {
     let (report, victim) = (format!("{:?}", filter.report), format!("{:?}", filter.victim));
+    let person = format!("{:?}", filter.person);
     let subject = filter.subject.as_deref().unwrap_or_default();
     Filter::of(&[
         b"personal access",
         filter.operator.uuid().as_bytes(),
         report.as_bytes(),
         victim.as_bytes(),
+        person.as_bytes(),
         subject.as_bytes(),
     ])
 }

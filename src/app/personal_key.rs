@@ -10,6 +10,7 @@ use chacha20poly1305::aead::{Aead as _, Payload};
 use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305, XNonce};
 use sha2::{Digest as _, Sha256};
 
+use crate::domain::ids::{OrganizationId, PersonId};
 use crate::domain::personal::{About, Sealed};
 use crate::domain::refusal::Refusal;
 use crate::error::Error;
@@ -23,7 +24,7 @@ const KEY_ID_LEN: usize = 8;
 /// The most keys of a file.
 const KEYS_MAX: usize = 100;
 
-/// What a record is about, as it is bound to it.
+/// What a record of a victim is about, as it is bound to it.
 fn bound(about: About) -> Vec<u8> {
     let ids = [about.operator.uuid(), about.report.uuid(), about.victim.uuid()];
     let mut bytes = b"safelane victim".to_vec();
@@ -32,6 +33,11 @@ fn bound(about: About) -> Vec<u8> {
     }
     bytes.extend_from_slice(&about.version.to_be_bytes());
     bytes
+}
+
+/// Whose name it is, as it is bound to it.
+fn bound_name(operator: OrganizationId, person: PersonId) -> Vec<u8> {
+    [b"safelane person", &operator.uuid().as_bytes()[..], person.uuid().as_bytes()].concat()
 }
 
 struct Key {
@@ -84,10 +90,26 @@ impl PersonalKeys {
     /// # Errors
     /// A bug when the system has no randomness.
     pub fn seal(&self, about: About, plain: &[u8]) -> Result<Sealed, Error> {
+        self.seal_bound(&bound(about), plain)
+    }
+
+    /// Seals salt and name of a person with the first key.
+    ///
+    /// # Errors
+    /// A bug when the system has no randomness.
+    pub fn seal_name(
+        &self,
+        (operator, person): (OrganizationId, PersonId),
+        plain: &[u8],
+    ) -> Result<Sealed, Error> {
+        self.seal_bound(&bound_name(operator, person), plain)
+    }
+
+    fn seal_bound(&self, aad: &[u8], plain: &[u8]) -> Result<Sealed, Error> {
         let key = self.0.first().ok_or_else(|| Error::bug("no key to seal with"))?;
         let mut nonce = [0; NONCE_LEN];
         getrandom::fill(&mut nonce).map_err(|error| Error::bug(format!("no randomness: {error}")))?;
-        let payload = Payload { msg: plain, aad: &bound(about) };
+        let payload = Payload { msg: plain, aad };
         let sealed = key.cipher.encrypt(&XNonce::from(nonce), payload);
         let sealed = sealed.map_err(|_| Error::bug("a record cannot be sealed"))?;
         Ok(Sealed { key_id: key.id.clone(), bytes: [&nonce[..], &sealed].concat() })
@@ -98,13 +120,30 @@ impl PersonalKeys {
     /// # Errors
     /// A refusal when the key is not there; a bug when the bytes are not what was sealed about this.
     pub fn open(&self, about: About, sealed: &Sealed) -> Result<Vec<u8>, Error> {
+        let broken = || Error::bug(format!("a sealed record of report {} does not open", about.report));
+        self.open_bound(&bound(about), sealed)?.ok_or_else(broken)
+    }
+
+    /// Opens salt and name of a person.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_name(
+        &self,
+        (operator, person): (OrganizationId, PersonId),
+        sealed: &Sealed,
+    ) -> Result<Vec<u8>, Error> {
+        let broken = || Error::bug(format!("the sealed name of person {person} does not open"));
+        self.open_bound(&bound_name(operator, person), sealed)?.ok_or_else(broken)
+    }
+
+    /// None when the bytes are not what was sealed about this.
+    fn open_bound(&self, aad: &[u8], sealed: &Sealed) -> Result<Option<Vec<u8>>, Error> {
         let key = self.0.iter().find(|key| key.id == sealed.key_id);
         let missing = || Refusal::PersonalKeyMissing { key_id: Some(sealed.key_id.clone()) };
         let key = key.ok_or_else(missing)?;
-        let broken = || Error::bug(format!("a sealed record of report {} does not open", about.report));
-        let (nonce, bytes) = sealed.bytes.split_first_chunk::<NONCE_LEN>().ok_or_else(broken)?;
-        let payload = Payload { msg: bytes, aad: &bound(about) };
-        key.cipher.decrypt(&XNonce::from(*nonce), payload).map_err(|_| broken())
+        let Some((nonce, bytes)) = sealed.bytes.split_first_chunk::<NONCE_LEN>() else { return Ok(None) };
+        Ok(key.cipher.decrypt(&XNonce::from(*nonce), Payload { msg: bytes, aad }).ok())
     }
 }
 
@@ -139,7 +178,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::ids::{OrganizationId, ReportId, VictimId};
+    use crate::domain::ids::{ReportId, VictimId};
 
     const FIRST: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191A1B1C1D1E1F";
     const SECOND: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
@@ -186,6 +225,22 @@ mod tests {
             bytes[index] ^= 1;
             assert!(keys.open(about(), &Sealed { bytes, ..sealed.clone() }).is_err(), "{index}");
         }
+    }
+
+    #[test]
+    fn a_name_opens_only_as_that_of_its_person() {
+        let keys = PersonalKeys::parse(FIRST).unwrap();
+        let (operator, person) = (about().operator, PersonId::new(Uuid::from_u128(4)));
+        let sealed = keys.seal_name((operator, person), b"Tendai").unwrap();
+        assert_eq!(keys.open_name((operator, person), &sealed).unwrap(), b"Tendai");
+        let other = Uuid::from_u128(9);
+        assert!(keys.open_name((OrganizationId::new(other), person), &sealed).is_err());
+        assert!(keys.open_name((operator, PersonId::new(other)), &sealed).is_err());
+        assert!(keys.open(about(), &sealed).is_err());
+        let other = PersonalKeys::parse(SECOND).unwrap();
+        let refused = other.open_name((operator, person), &sealed).unwrap_err();
+        let key_id = Some(sealed.key_id);
+        assert!(matches!(refused, Error::Refused(told) if *told == Refusal::PersonalKeyMissing { key_id }));
     }
 
     #[test]

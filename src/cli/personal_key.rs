@@ -22,7 +22,8 @@ const OTHERS: u32 = 0o007;
 /// The setting.
 const SETTING: &str = "--personal-key-file (SAFELANE_PERSONAL_KEY_FILE)";
 
-/// The keys of a service. None with an external database and no file: then personal data is refused.
+/// The keys of a service. None with an external database and no file: then details of victims
+/// are refused, and names of members are kept in plain.
 ///
 /// # Errors
 /// Says what is wrong with the file, without what is in it.
@@ -37,7 +38,9 @@ pub(super) fn load(args: &ServeArgs, database: &Database) -> Result<Option<Perso
 /// Says what cannot be done without keys. Not before the service has started: one that does not says only why.
 pub(super) async fn tell_of_missing(keys: Option<&PersonalKeys>, store: &Store) {
     if keys.is_none() {
-        tracing::info!("no {SETTING}: details of victims are refused, reports are taken without them");
+        tracing::info!(
+            "no {SETTING}: details of victims are refused, reports are taken without them, and names of members are kept in plain"
+        );
     }
     let opens = |id: &String| keys.is_some_and(|keys| keys.ids().any(|known| known == id));
     match list_key_ids(store.pool()).await {
@@ -47,11 +50,11 @@ pub(super) async fn tell_of_missing(keys: Option<&PersonalKeys>, store: &Store) 
                 let key_ids = missing.join(", ");
                 tracing::error!(
                     key_ids,
-                    "details of victims are sealed with keys that are not in the file of {SETTING}"
+                    "personal data is sealed with keys that are not in the file of {SETTING}"
                 );
             }
         }
-        Err(error) => tracing::warn!(%error, "cannot tell with which keys details of victims are sealed"),
+        Err(error) => tracing::warn!(%error, "cannot tell with which keys personal data is sealed"),
     }
 }
 

@@ -128,7 +128,8 @@ impl FindingReason {
 pub struct Finding {
     /// For programs.
     pub reason: FindingReason,
-    /// For people: what, whose, which day, and the way out.
+    /// For people: what, whose, which day, and the way out. It is recorded when it is overridden, so persons are told by
+    /// their ids.
     pub text: String,
     /// The team, person, asset, site, task, organization or safety stop that it is about.
     pub subject: Uuid,

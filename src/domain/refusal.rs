@@ -7,8 +7,8 @@ use uuid::Uuid;
 use crate::domain::assignment::Finding;
 use crate::domain::currency::Currency;
 use crate::domain::ids::{
-    AllocationId, EntryId, ObligationId, OrganizationId, PeriodId, ReportId, ReservationId, SafetyStopId,
-    SiteId, TaskId, TeamId,
+    AllocationId, EntryId, ObligationId, OrganizationId, PeriodId, PersonId, ReportId, ReservationId,
+    SafetyStopId, SiteId, TaskId, TeamId,
 };
 use crate::domain::kind::Kind;
 use crate::domain::money::format_minor_units;
@@ -158,6 +158,8 @@ pub enum Refusal {
     RevisionAhead { requested: i64, revision: i64 },
     #[error("{}", key_missing(key_id.as_deref()))]
     PersonalKeyMissing { key_id: Option<String> },
+    #[error("person {0} was erased and cannot be named or join a team again; use another person_id")]
+    PersonErased(PersonId),
     #[error("the token is of another history: a backup was restored; start from a snapshot")]
     OtherEpoch { token_epoch: uuid::Uuid, feed_epoch: uuid::Uuid },
 }
@@ -185,7 +187,7 @@ fn key_missing(key_id: Option<&str>) -> String {
              {setting}, and the report without details is taken meanwhile"
         ),
         Some(id) => {
-            format!("the details were sealed with key {id}, which is not in the file of {setting}; add it")
+            format!("personal data was sealed with key {id}, which is not in the file of {setting}; add it")
         }
     }
 }

@@ -5,6 +5,7 @@ use jiff::civil::Date;
 
 use crate::domain::days::Days;
 use crate::domain::ids::{AssetId, MemberId, OrganizationId, PersonId, TeamId};
+use crate::domain::personal::NameDigest;
 use crate::domain::text::{Code, Note, Title};
 use crate::domain::words::words;
 
@@ -154,8 +155,8 @@ pub struct Member {
     pub organization: OrganizationId,
     /// The person, the same in every membership.
     pub person: PersonId,
-    /// The person's name.
-    pub name: Title,
+    /// Digest of the person's name; none once that was erased. The name is kept apart.
+    pub name_digest: Option<NameDigest>,
     /// What the person does in the team.
     pub role: MemberRole,
     /// When.

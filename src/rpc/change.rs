@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::app::change::{Change, Changed, Record, Request};
 use crate::domain::kind::Kind;
+use crate::domain::personal::RecordedName;
 use crate::error::Error;
 use crate::rpc::convert;
 use crate::rpc::difference::{POOL, first_difference};
@@ -38,7 +39,7 @@ fn record(of: &Record) -> pb::ChangedRecord {
         Record::Team(of) => Sent::Team(convert::team::team(of)),
         Record::Site(of) => Sent::Site(convert::site::site(of)),
         Record::Survey(of) => Sent::Survey(convert::survey::survey(of)),
-        Record::Member(of) => Sent::Member(convert::member::member(of)),
+        Record::Member(of) => Sent::Member(convert::member::member(of, None)),
         Record::Asset(of) => Sent::Asset(convert::asset::asset(of)),
         Record::Accreditation(of) => Sent::Accreditation(convert::accreditation::accreditation(of)),
         Record::Refresher(of) => Sent::Refresher(convert::accreditation::refresher(of)),
@@ -50,6 +51,7 @@ fn record(of: &Record) -> pb::ChangedRecord {
         Record::Credit(of) => Sent::ReportCredit(convert::field_report::review::credit(of)),
         Record::ReportingPeriod(of) => Sent::ReportingPeriod(convert::restatement::reporting_period(of)),
         Record::ErasedVictim(of) => Sent::ErasedVictim(convert::personal::erased(of)),
+        Record::ErasedPerson(of) => Sent::ErasedPerson(convert::personal::erased_person(of)),
     };
     pb::ChangedRecord { record: Some(record) }
 }
@@ -64,12 +66,21 @@ pub(super) fn differs(kind: EventKind, stored: &[u8], request: &Request) -> Opti
     if first.method != request.method {
         return other();
     }
-    if first.request == request.message {
+    let before = convert::member::without_name(request.method, first.request);
+    if before == request.message {
         return None;
     }
-    let path =
-        input_of(request.method).and_then(|name| first_difference(&name, &first.request, &request.message));
+    let path = input_of(request.method).and_then(|name| first_difference(&name, &before, &request.message));
     path.or_else(|| Some("content".to_owned()))
+}
+
+/// What the event of a change says of the name that was given to a member with it. It is the first member of the event.
+pub(super) fn recorded_name(stored: &[u8]) -> Option<RecordedName> {
+    let change = pb::Change::decode(stored).ok()?;
+    let mut records = change.records.into_iter().filter_map(|record| record.record);
+    let pick = |record| if let Sent::Member(member) = record { Some(member) } else { None };
+    let pb::Member { name, name_digest, .. } = records.find_map(pick)?;
+    Some(if name_digest.is_empty() { RecordedName::Plain(name) } else { RecordedName::Digest(name_digest) })
 }
 
 /// Full name of the input of a method.
@@ -101,4 +112,36 @@ pub(super) fn reason_of(change: &pb::Change) -> Option<String> {
     let of = |message: &DynamicMessage| Some(message.get_field_by_name("reason")?.as_str()?.to_owned());
     let records = descriptor.fields().filter_map(|field| request.get_field(&field).as_message().and_then(of));
     of(&request).or_else(|| records.into_iter().next())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(name: &str, role: i32) -> pb::AddMemberRequest {
+        pb::AddMemberRequest {
+            member: Some(pb::Member { name: name.to_owned(), role, ..pb::Member::default() }),
+        }
+    }
+
+    #[test]
+    fn events_that_are_older_than_digests_are_compared_by_the_name_that_they_hold() {
+        let sent = add("Tendai", 3);
+        let old = pb::Change {
+            method: convert::member::ADD.to_owned(),
+            request: sent.encode_to_vec(),
+            records: vec![pb::ChangedRecord { record: Some(Sent::Member(sent.member.clone().unwrap())) }],
+            ..pb::Change::default()
+        };
+        let differs = |sent: &pb::AddMemberRequest| {
+            let kept = convert::member::added_without_name(sent);
+            let asked = request(Uuid::nil(), Kind::Member, convert::member::ADD, &kept);
+            differs(EventKind::Changed, &old.encode_to_vec(), &asked)
+        };
+        assert_eq!(differs(&sent), None);
+        assert_eq!(differs(&add("Farai", 3)), None, "the name is compared apart");
+        assert_eq!(differs(&add("Tendai", 4)).as_deref(), Some("member.role"));
+        let recorded = recorded_name(&old.encode_to_vec());
+        assert_eq!(recorded, Some(RecordedName::Plain("Tendai".to_owned())));
+    }
 }

@@ -26,6 +26,7 @@ pub const CODEC: EventCodec = EventCodec {
     differs,
     encode_change: change::encode,
     request_differs: change::differs,
+    recorded_name: change::recorded_name,
     encode_report: convert::field_report::encode_stored,
     encode_halt: convert::safety_stop::encode_halt,
     read_report: convert::field_report::read_content,

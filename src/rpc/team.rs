@@ -74,6 +74,13 @@ impl TeamService for TeamRpc {
         Ok(Response::new(members::remove(&self.app, &caller(&request)?, request.into_inner()).await?))
     }
 
+    async fn erase_person(
+        &self,
+        request: Request<pb::ErasePersonRequest>,
+    ) -> Result<Response<pb::ErasePersonResponse>, Status> {
+        Ok(Response::new(members::erase(&self.app, &caller(&request)?, &request.into_inner()).await?))
+    }
+
     async fn list_members(
         &self,
         request: Request<pb::ListMembersRequest>,

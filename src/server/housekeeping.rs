@@ -1,11 +1,12 @@
-//! What the server does by itself from time to time: it deletes files that nobody needs any more, and says so.
+//! What the server does by itself: at its start it seals names that came while there was no key; from time to time it
+//! deletes files that nobody needs any more. It says so.
 
 use opentelemetry::KeyValue;
 
 use crate::app::App;
 use crate::app::attachment::orphans::INTERVAL;
 
-/// Looks after the files until it is aborted, which may be at any moment.
+/// Looks after names and files until it is aborted, which may be at any moment.
 pub(super) async fn keep_house(app: App) {
     let meter = opentelemetry::global::meter(crate::telemetry::SCOPE);
     let collected = meter
@@ -13,6 +14,11 @@ pub(super) async fn keep_house(app: App) {
         .with_description("Files that were deleted because nobody needs them any more.")
         .with_unit("{file}")
         .build();
+    match app.seal_plain_names().await {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, "sealed names of persons that were kept in plain"),
+        Err(error) => tracing::warn!(%error, "names of persons that are kept in plain could not be sealed"),
+    }
     app.attachments().probe().await;
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

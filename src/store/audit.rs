@@ -23,7 +23,7 @@ pub struct Finding {
 }
 
 /// Every rule that the audit checks, with its meaning.
-pub const INVARIANTS: [(&str, &str); 28] = [
+pub const INVARIANTS: [(&str, &str); 29] = [
     ("children_sum_to_allocated_out", "what a parent gave out is what its children received"),
     ("child_count_is_exact", "every allocation knows how many children it has"),
     ("reservations_sum_to_reserved", "what is reserved is what the reservations hold"),
@@ -62,6 +62,10 @@ pub const INVARIANTS: [(&str, &str); 28] = [
     (
         "an_erased_victim_stays_erased",
         "of a victim whose details were erased there are none, and the operator's journal says so",
+    ),
+    (
+        "an_erased_person_stays_erased",
+        "of a person whose name was erased there is none, and the operator's journal says so",
     ),
     (LEAF_HASH, "every stored hash is that of its stored bytes"),
 ];

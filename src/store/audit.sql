@@ -237,3 +237,13 @@ SELECT 'an_erased_victim_stays_erased', e.organization_id, e.victim_id,
   LEFT JOIN change_subjects c ON c.scope_id = e.organization_id AND c.revision = e.revision
    AND c.subject_id = e.victim_id AND c.kind = 'victim'
  WHERE ($1::uuid IS NULL OR e.organization_id = $1) AND (r.counted <> 0 OR c.revision IS NULL)
+UNION ALL
+SELECT 'an_erased_person_stays_erased', e.organization_id, e.person_id,
+       format('%s names, erased at revision %s, which %s', n.counted, e.revision,
+              CASE WHEN c.revision IS NULL THEN 'does not say so' ELSE 'says so' END)
+  FROM erased_persons e
+  JOIN LATERAL (SELECT count(*) AS counted FROM person_names p
+                 WHERE p.organization_id = e.organization_id AND p.person_id = e.person_id) n ON TRUE
+  LEFT JOIN change_subjects c ON c.scope_id = e.organization_id AND c.revision = e.revision
+   AND c.subject_id = e.person_id AND c.kind = 'person'
+ WHERE ($1::uuid IS NULL OR e.organization_id = $1) AND (n.counted <> 0 OR c.revision IS NULL)

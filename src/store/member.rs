@@ -9,11 +9,11 @@ use uuid::Uuid;
 
 use crate::domain::ids::{AssignmentId, MemberId, OrganizationId, PersonId, TeamId};
 use crate::domain::kind::Kind;
+use crate::domain::personal::NameDigest;
 use crate::domain::refusal::Refusal;
 use crate::domain::team::{Member, MemberRole};
-use crate::domain::text::Title;
 use crate::error::Error;
-use crate::store::rows::{corrupt, days, word};
+use crate::store::rows::{days, word};
 use crate::store::{broken_constraint, expect_rows, failed};
 
 /// Which memberships to list, after which id.
@@ -37,7 +37,7 @@ struct MemberRow {
     member_id: Uuid,
     team_id: Uuid,
     person_id: Uuid,
-    name: String,
+    name_digest: Option<Vec<u8>>,
     role: String,
     first_day: jiff_sqlx::Date,
     last_day: Option<jiff_sqlx::Date>,
@@ -49,12 +49,13 @@ impl TryFrom<MemberRow> for Member {
     type Error = Error;
 
     fn try_from(row: MemberRow) -> Result<Self, Error> {
+        let digest = row.name_digest.map(NameDigest::try_from);
         Ok(Self {
             id: MemberId::new(row.member_id),
             team: TeamId::new(row.team_id),
             organization: OrganizationId::new(row.organization_id),
             person: PersonId::new(row.person_id),
-            name: Title::parse(&row.name).map_err(corrupt("name"))?,
+            name_digest: digest.transpose().map_err(|_| Error::bug("a stored digest has another length"))?,
             role: word("role", &row.role, MemberRole::from_word)?,
             days: days(row.first_day, row.last_day)?,
             created_at: row.created_at.to_jiff(),
@@ -221,8 +222,11 @@ async fn mark_assignments(
 pub async fn find_member(conn: impl PgExecutor<'_>, id: MemberId) -> Result<Option<Member>, Error> {
     let row: Option<MemberRow> = sqlx::query_as(
         "-- member.find
-         SELECT m.organization_id, member_id, team_id, m.person_id, name, role, first_day, last_day, created_at, revision
-           FROM members m JOIN people p USING (person_id) WHERE member_id = $1",
+         SELECT m.organization_id, member_id, team_id, m.person_id, n.digest AS name_digest, role, first_day, last_day,
+                created_at, revision
+           FROM members m
+           LEFT JOIN person_names n ON n.organization_id = m.organization_id AND n.person_id = m.person_id
+          WHERE member_id = $1",
     )
     .bind(id.uuid())
     .fetch_optional(conn)
@@ -243,8 +247,10 @@ pub async fn list_members(
 ) -> Result<Vec<Member>, Error> {
     let rows: Vec<MemberRow> = sqlx::query_as(
         "-- member.list
-         SELECT m.organization_id, member_id, team_id, m.person_id, name, role, first_day, last_day, created_at, revision
-           FROM members m JOIN people p USING (person_id)
+         SELECT m.organization_id, member_id, team_id, m.person_id, n.digest AS name_digest, role, first_day, last_day,
+                created_at, revision
+           FROM members m
+           LEFT JOIN person_names n ON n.organization_id = m.organization_id AND n.person_id = m.person_id
           WHERE m.organization_id = $1 AND $2 < member_id
             AND ($3::uuid IS NULL OR team_id = $3) AND ($4::uuid IS NULL OR m.person_id = $4)
             AND ($5::date IS NULL OR $5 BETWEEN first_day AND COALESCE(last_day, 'infinity'))

@@ -10,11 +10,10 @@ use uuid::Uuid;
 use crate::domain::ids::{OrganizationId, PersonId};
 use crate::domain::kind::Kind;
 use crate::domain::team::MemberRole;
-use crate::domain::text::Title;
 use crate::error::Error;
-use crate::store::{expect_rows, failed};
+use crate::store::failed;
 
-/// Makes a person known, or gives a known one a new name.
+/// Makes a person known.
 ///
 /// # Errors
 /// Refuses a person of another operator.
@@ -23,19 +22,17 @@ pub async fn save_person(
     conn: &mut PgConnection,
     operator: OrganizationId,
     person: PersonId,
-    name: &Title,
 ) -> Result<(), Error> {
     // The row of another operator is left as it is and not returned.
     let saved: Option<Uuid> = sqlx::query_scalar(
         "-- person.save
-         INSERT INTO people AS p (organization_id, person_id, name) VALUES ($1, $2, $3)
-         ON CONFLICT (person_id) DO UPDATE SET name = excluded.name
+         INSERT INTO people AS p (organization_id, person_id) VALUES ($1, $2)
+         ON CONFLICT (person_id) DO UPDATE SET organization_id = excluded.organization_id
                                          WHERE p.organization_id = excluded.organization_id
          RETURNING person_id",
     )
     .bind(operator.uuid())
     .bind(person.uuid())
-    .bind(name.as_str())
     .fetch_optional(conn)
     .await
     .map_err(failed)?;
@@ -44,24 +41,6 @@ pub async fn save_person(
     }
     // Whose it is, is nobody's business.
     Err(Error::id_elsewhere(Kind::Person, person, "member.person_id"))
-}
-
-/// Gives a person a new name.
-///
-/// # Errors
-/// Fails when the database does.
-#[tracing::instrument(level = "debug", name = "db.person.rename", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "person.rename"))]
-pub async fn rename_person(conn: &mut PgConnection, person: PersonId, name: &Title) -> Result<(), Error> {
-    let done = sqlx::query(
-        "-- person.rename
-         UPDATE people SET name = $2 WHERE person_id = $1",
-    )
-    .bind(person.uuid())
-    .bind(name.as_str())
-    .execute(conn)
-    .await
-    .map_err(failed)?;
-    expect_rows(done.rows_affected(), 1)
 }
 
 /// The operator of a person.

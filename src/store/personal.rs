@@ -4,7 +4,7 @@ use jiff_sqlx::ToSqlx as _;
 use sqlx::{FromRow, PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use crate::domain::ids::{OrganizationId, ReportId, VictimId};
+use crate::domain::ids::{OrganizationId, PersonId, ReportId, VictimId};
 use crate::domain::personal::{About, ErasedVictim, PersonalAccess, Sealed, SealedRecord};
 use crate::error::Error;
 use crate::store::failed;
@@ -176,17 +176,18 @@ pub async fn note_access(
     sqlx::query(
         "-- personal.note_access
          INSERT INTO personal_access (organization_id, report_id, subject, role, reader_id, purpose, accessed_at,
-                victim_ids)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                victim_ids, person_ids)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(operator.uuid())
-    .bind(access.report.uuid())
+    .bind(access.report.map(ReportId::uuid))
     .bind(&access.subject)
     .bind(&access.role)
     .bind(access.reader)
     .bind(&access.purpose)
     .bind(access.at.to_sqlx())
     .bind(access.victims.iter().map(|id| id.uuid()).collect::<Vec<_>>())
+    .bind(access.persons.iter().map(|id| id.uuid()).collect::<Vec<_>>())
     .execute(conn)
     .await
     .map_err(failed)?;
@@ -196,12 +197,14 @@ pub async fn note_access(
 /// Which readings to list, before which one.
 #[derive(Debug, Clone)]
 pub struct AccessFilter {
-    /// Of reports of this operator.
+    /// Of reports and persons of this operator.
     pub operator: OrganizationId,
     /// Only of this report.
     pub report: Option<ReportId>,
     /// Only of details of this victim.
     pub victim: Option<VictimId>,
+    /// Only of the name of this person.
+    pub person: Option<PersonId>,
     /// Only by this subject.
     pub subject: Option<String>,
     /// Only those that were noted before this one.
@@ -211,13 +214,14 @@ pub struct AccessFilter {
 #[derive(FromRow)]
 struct AccessRow {
     access_id: i64,
-    report_id: Uuid,
+    report_id: Option<Uuid>,
     subject: String,
     role: String,
     reader_id: Option<Uuid>,
     purpose: String,
     accessed_at: jiff_sqlx::Timestamp,
     victim_ids: Vec<Uuid>,
+    person_ids: Vec<Uuid>,
 }
 
 /// Readings with their places in the list, the newest first, at most `limit`.
@@ -232,11 +236,13 @@ pub async fn list_access(
 ) -> Result<Vec<(i64, PersonalAccess)>, Error> {
     let rows: Vec<AccessRow> = sqlx::query_as(
         "-- personal.list_access
-         SELECT access_id, report_id, subject, role, reader_id, purpose, accessed_at, victim_ids FROM personal_access
+         SELECT access_id, report_id, subject, role, reader_id, purpose, accessed_at, victim_ids, person_ids
+           FROM personal_access
           WHERE organization_id = $1 AND access_id < $2
             AND ($3::uuid IS NULL OR report_id = $3)
             AND ($4::uuid IS NULL OR victim_ids @> ARRAY[$4])
             AND ($5::text IS NULL OR subject = $5)
+            AND ($7::uuid IS NULL OR person_ids @> ARRAY[$7])
           ORDER BY access_id DESC LIMIT $6",
     )
     .bind(filter.operator.uuid())
@@ -245,25 +251,27 @@ pub async fn list_access(
     .bind(filter.victim.map(VictimId::uuid))
     .bind(filter.subject.as_deref())
     .bind(limit)
+    .bind(filter.person.map(PersonId::uuid))
     .fetch_all(conn)
     .await
     .map_err(failed)?;
     let access = |row: AccessRow| {
         let access = PersonalAccess {
-            report: ReportId::new(row.report_id),
+            report: row.report_id.map(ReportId::new),
             subject: row.subject,
             role: row.role,
             reader: row.reader_id,
             purpose: row.purpose,
             at: row.accessed_at.to_jiff(),
             victims: row.victim_ids.into_iter().map(VictimId::new).collect(),
+            persons: row.person_ids.into_iter().map(PersonId::new).collect(),
         };
         (row.access_id, access)
     };
     Ok(rows.into_iter().map(access).collect())
 }
 
-/// Names of the keys with which records are sealed.
+/// Names of the keys with which records and names are sealed.
 ///
 /// # Errors
 /// Fails when the database does.
@@ -271,7 +279,7 @@ pub async fn list_access(
 pub async fn list_key_ids(conn: impl PgExecutor<'_>) -> Result<Vec<String>, Error> {
     sqlx::query_scalar(
         "-- personal.list_key_ids
-         SELECT DISTINCT key_id FROM personal_records ORDER BY key_id",
+         SELECT key_id FROM personal_records UNION SELECT key_id FROM person_names WHERE key_id IS NOT NULL ORDER BY key_id",
     )
     .fetch_all(conn)
     .await

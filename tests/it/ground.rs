@@ -9,6 +9,7 @@ mod land;
 mod licences;
 mod locks;
 mod many_sites;
+mod member_names;
 mod members;
 mod outlines;
 mod releases;

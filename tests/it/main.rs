@@ -39,6 +39,7 @@ mod refusals;
 mod refusals_structure;
 mod report;
 mod scripted;
+mod searching;
 mod shutdown;
 mod start;
 mod telemetry;

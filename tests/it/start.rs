@@ -85,10 +85,10 @@ async fn a_service_needs_the_schema_of_its_binary() {
         command
     };
     let told = refusal(with_url(&["serve"])).await;
-    assert!(told.contains("10 migrations") && told.contains("safelane migrate"), "{told}");
+    assert!(told.contains("11 migrations") && told.contains("safelane migrate"), "{told}");
     let migrated = output(with_url(&["migrate", "--log", "error"])).await;
     assert!(migrated.status.success(), "{}", text(&migrated.stderr));
-    assert!(text(&migrated.stdout).starts_with("10 migrations applied"));
+    assert!(text(&migrated.stdout).starts_with("11 migrations applied"));
     let again = output(with_url(&["migrate", "--log", "error"])).await;
     assert!(text(&again.stdout).starts_with("0 migrations applied"));
     let mut service = Service::on(&database.url(), &[]).await;
@@ -158,7 +158,7 @@ async fn the_audit_tells_by_its_code_whether_the_ledger_holds() {
         };
         let holds = audit(&[]).await;
         assert_eq!(holds.status.code(), Some(0), "{}", text(&holds.stderr));
-        assert_eq!(text(&holds.stdout).lines().filter(|line| line.starts_with("holds")).count(), 28);
+        assert_eq!(text(&holds.stdout).lines().filter(|line| line.starts_with("holds")).count(), 29);
         assert_eq!(text(&audit(&["--json"]).await.stdout).trim(), "[]");
         let mut connection = world.database.connect().await;
         let flip = "UPDATE journal SET leaf_hash = set_byte(leaf_hash, 0, get_byte(leaf_hash, 0) # 1)

@@ -6,6 +6,7 @@ use crate::app::App;
 use crate::app::assignment::facts::{load, load_crews, named_work, window};
 use crate::app::assignment::{Proposal, expect_recent, today_at};
 use crate::app::page::{Page, PageRequest};
+use crate::app::person::NamesByPerson;
 use crate::app::token::Filter;
 use crate::domain::assignment::facts::{Asked, Facts, Operator};
 use crate::domain::assignment::gate::{findings, overridable};
@@ -84,8 +85,8 @@ impl Candidates {
 }
 
 impl App {
-    /// What `assign_team` would find. With the id of a standing assignment of the team, what stands in its way by now,
-    /// apart from itself.
+    /// What `assign_team` would find, and the names in it that the caller may read. With the id of a standing assignment
+    /// of the team, what stands in its way by now, apart from itself.
     ///
     /// # Errors
     /// `NotFound` for a team, task, person or asset that is not there for the caller.
@@ -95,8 +96,9 @@ impl App {
         id: Option<AssignmentId>,
         proposal: Proposal,
         min_revision: i64,
-    ) -> Result<Checked, Error> {
+    ) -> Result<(Checked, NamesByPerson), Error> {
         let team = self.get_team(caller, proposal.team, min_revision).await?;
+        let operator = team.organization;
         self.get_task(caller, proposal.task, 0).await?;
         let (now, policy) = (self.now(), self.policy);
         let shared = Arc::new((team, proposal));
@@ -112,7 +114,9 @@ impl App {
                 loaded.findings(&proposal.asked, now, policy)
             })
         });
-        checked.await.map(Checked::new)
+        let checked = checked.await.map(Checked::new)?;
+        let names = self.names_in_findings(caller, operator, checked.findings.iter()).await?;
+        Ok((checked, names))
     }
 
     /// Teams of an operator by code, each with what stands in the way.

@@ -94,10 +94,9 @@ async fn uncovered(
         return Ok(Vec::new());
     };
     let text = format!(
-        "{} gives medical cover to assignment {} and would be no PARAMEDIC of the operator on {day}; end that with \
+        "person {} gives medical cover to assignment {} and would be no PARAMEDIC of the operator on {day}; end that with \
          EndAssignment first",
-        member.name.as_str(),
-        held.id
+        member.person, held.id
     );
     let (reason, subject) = (FindingReason::ParamedicUnfit, member.person.uuid());
     Ok(vec![Finding { reason, text, subject, first_day: Some(day), blocking: None }])

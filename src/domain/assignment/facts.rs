@@ -180,8 +180,6 @@ pub struct Crew {
 pub struct CrewMember {
     /// The person.
     pub person: PersonId,
-    /// The person's name.
-    pub name: Title,
     /// What the person does in the team.
     pub role: MemberRole,
     /// First day in the assignment.
@@ -199,6 +197,14 @@ pub struct CrewMember {
     /// The first other assignment on these days for which the person is the paramedic; for a paramedic of the team only
     /// one to another task.
     pub covers: Option<Busy>,
+}
+
+impl CrewMember {
+    /// How texts say who it is. They may be recorded for ever, so they name nobody.
+    #[must_use]
+    pub fn told(&self) -> String {
+        format!("{} {}", self.role, self.person)
+    }
 }
 
 /// Equipment and medical cover. What is named but unknown was refused before.
@@ -245,8 +251,6 @@ pub struct Ambulance {
 pub struct Paramedic {
     /// The person.
     pub id: PersonId,
-    /// The person's name.
-    pub name: Title,
     /// Days on which the person is a member with the role of paramedic.
     pub fit: DaySet,
     /// Work in another role for the same task on the days that are asked for.

@@ -90,7 +90,6 @@ mod tests {
 
     use super::*;
     use crate::domain::ids::{MemberId, PersonId};
-    use crate::domain::text::Title;
 
     fn days(first: i8, last: Option<i8>) -> Days {
         Days::new(date(2024, 2, first), last.map(|day| date(2024, 2, day))).unwrap()
@@ -103,7 +102,7 @@ mod tests {
             team: TeamId::new(id(2)),
             organization: OrganizationId::new(id(3)),
             person: PersonId::new(id(4)),
-            name: Title::parse("Tendai").unwrap(),
+            name_digest: None,
             role,
             days: days(5, last),
             created_at: Timestamp::UNIX_EPOCH,

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use jiff::civil::Date;
 
 use crate::app::assignment::{ASSETS_MAX, DAYS_MAX, Proposal};
+use crate::app::person::NamesByPerson;
 use crate::domain::assignment::facts::{Asked, AskedCover};
 use crate::domain::assignment::{
     AssignedPerson, Assignment, EVACUATION_MINUTES_MAX, Finding, MedicalCover, Override,
@@ -120,7 +121,19 @@ pub fn finding(of: &Finding) -> pb::Finding {
         first_day: of.first_day.map(date),
         blocking_id: of.blocking.as_ref().map(AssignmentId::to_string).unwrap_or_default(),
         overridable: of.reason.overridable(),
+        subject_name: String::new(),
     }
+}
+
+/// Findings for an answer that is not kept, with the names of the persons whom they are about.
+#[must_use]
+pub fn findings(of: &[Finding], names: &NamesByPerson) -> Vec<pb::Finding> {
+    let shown = |of: &Finding| {
+        let name = names.get(&PersonId::new(of.subject));
+        let subject_name = name.map(|name| name.as_str().to_owned()).unwrap_or_default();
+        pb::Finding { subject_name, ..finding(of) }
+    };
+    of.iter().map(shown).collect()
 }
 
 fn overridden(of: &Override) -> pb::Override {

@@ -1,8 +1,9 @@
-//! Personal data on the wire: what is kept of victims, and who read it.
+//! Personal data on the wire: what is kept of victims, what remains of whom was erased, and who read it.
 
 use prost::Message as _;
 
-use crate::domain::personal::{ErasedVictim, PersonalAccess, VictimRecord};
+use crate::domain::ids::ReportId;
+use crate::domain::personal::{ErasedPerson, ErasedVictim, PersonalAccess, VictimRecord};
 use crate::error::Error;
 use crate::rpc::convert::timestamp;
 use crate::rpc::pb;
@@ -13,6 +14,19 @@ pub fn erased(of: &ErasedVictim) -> pb::ErasedVictim {
     pb::ErasedVictim {
         report_id: of.report.to_string(),
         victim_id: of.victim.to_string(),
+        reason: of.reason.clone(),
+        erased_by: of.by.clone(),
+        erased_at: Some(timestamp(of.at)),
+        revision: of.revision,
+    }
+}
+
+/// What remains of a person whose name was erased.
+#[must_use]
+pub fn erased_person(of: &ErasedPerson) -> pb::ErasedPerson {
+    pb::ErasedPerson {
+        person_id: of.person.to_string(),
+        organization_id: of.operator.to_string(),
         reason: of.reason.clone(),
         erased_by: of.by.clone(),
         erased_at: Some(timestamp(of.at)),
@@ -51,12 +65,13 @@ pub fn record(of: &VictimRecord) -> Result<pb::VictimRecord, Error> {
 #[must_use]
 pub fn access(of: &PersonalAccess) -> pb::PersonalAccess {
     pb::PersonalAccess {
-        report_id: of.report.to_string(),
+        report_id: of.report.as_ref().map(ReportId::to_string).unwrap_or_default(),
         subject: of.subject.clone(),
         role: of.role.clone(),
         organization_id: of.reader.map(|id| id.to_string()).unwrap_or_default(),
         purpose: of.purpose.clone(),
         accessed_at: Some(timestamp(of.at)),
         victim_ids: of.victims.iter().map(ToString::to_string).collect(),
+        person_ids: of.persons.iter().map(ToString::to_string).collect(),
     }
 }

@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::app::personal::{EraseVictim, Purpose};
 use crate::domain::caller::Caller;
-use crate::domain::ids::{OrganizationId, ReportId, VictimId};
+use crate::domain::ids::{OrganizationId, PersonId, ReportId, VictimId};
 use crate::domain::kind::Kind;
 use crate::domain::text::{Reason, Text};
 use crate::error::Error;
@@ -54,12 +54,13 @@ pub(super) async fn list_access(
     let operator = reader.id("operator_id", &sent.operator_id, OrganizationId::new);
     let report = reader.optional_id("report_id", &sent.report_id, ReportId::new);
     let victim = reader.optional_id("victim_id", &sent.victim_id, VictimId::new);
+    let person = reader.optional_id("person_id", &sent.person_id, PersonId::new);
     let subject = reader.optional("subject", &sent.subject, Text::<1, 200>::parse);
     let page = reader.page(sent.page_size, &sent.page_token);
-    let all = operator.zip(report).zip(victim.zip(subject)).zip(page);
-    let (((operator, report), (victim, subject)), page) = reader.finish(all)?;
+    let all = operator.zip(report).zip(victim.zip(person)).zip(subject.zip(page));
+    let (((operator, report), (victim, person)), (subject, page)) = reader.finish(all)?;
     let subject = subject.map(|subject| subject.as_str().to_owned());
-    let filter = AccessFilter { operator, report, victim, subject, before: i64::MAX };
+    let filter = AccessFilter { operator, report, victim, person, subject, before: i64::MAX };
     let found = app.list_personal_access(caller, filter, page).await?;
     Ok(pb::ListPersonalAccessResponse {
         accesses: found.rows.iter().map(convert::access).collect(),

@@ -52,6 +52,7 @@ pub(super) fn refused(refusal: &Refusal) -> (ErrorReason, Facts) {
         | Refusal::DaysOverlap { .. }
         | Refusal::OwnReport(_)
         | Refusal::AreaCredited { .. }
+        | Refusal::PersonErased(_)
         | Refusal::PersonalKeyMissing { .. } => refused_operations(refusal),
         // These become NOT_FOUND, ALREADY_EXISTS or ABORTED before they get here.
         Refusal::UnknownPeriod(_)
@@ -300,6 +301,7 @@ fn refused_operations(refusal: &Refusal) -> (ErrorReason, Facts) {
             facts.push(("what", (*what).to_owned()));
             (ErrorReason::DaysOverlap, facts)
         }
+        Refusal::PersonErased(id) => (ErrorReason::PersonErased, vec![("person_id", id.to_string())]),
         Refusal::OwnReport(id) => (ErrorReason::OwnReport, vec![("report_id", id.to_string())]),
         Refusal::AreaCredited { report, parts } => {
             let mut facts = vec![("report_id", report.to_string())];

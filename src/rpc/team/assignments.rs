@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::app::assignment::{AssignTeam, Candidates, EndAssignment};
 use crate::app::change::Changed;
+use crate::app::person::NamesByPerson;
 use crate::domain::assignment::facts::{Asked, AskedCover};
 use crate::domain::caller::Caller;
 use crate::domain::ids::{AssignmentId, OrganizationId, PersonId, TaskId, TeamId};
@@ -51,9 +52,9 @@ pub(super) async fn check(
     let id = reader.optional_id("assignment.assignment_id", id, AssignmentId::new);
     let min_revision = reader.revision("min_revision", sent.min_revision);
     let ((id, proposal), min_revision) = reader.finish(id.zip(proposal).zip(min_revision))?;
-    let checked = app.check_assignment(caller, id, proposal, min_revision).await?;
+    let (checked, names) = app.check_assignment(caller, id, proposal, min_revision).await?;
     Ok(pb::CheckAssignmentResponse {
-        findings: checked.findings.iter().map(convert::finding).collect(),
+        findings: convert::findings(&checked.findings, &names),
         overridable: checked.overridable,
     })
 }
@@ -143,9 +144,17 @@ pub(super) async fn find_available(
         include_overridable: sent.include_overridable,
     };
     let found = app.find_available_teams(caller, wanted, min_revision, page).await?;
+    let names = match found.rows.first() {
+        // All are teams of one operator.
+        Some(first) => {
+            let findings = found.rows.iter().flat_map(|of| &of.checked.findings);
+            app.names_in_findings(caller, first.team.organization, findings).await?
+        }
+        None => NamesByPerson::new(),
+    };
     let candidate = |of: &crate::app::assignment::Candidate| pb::Candidate {
         team: Some(team(&of.team)),
-        findings: of.checked.findings.iter().map(convert::finding).collect(),
+        findings: convert::findings(&of.checked.findings, &names),
         overridable: of.checked.overridable,
     };
     Ok(pb::FindAvailableTeamsResponse {

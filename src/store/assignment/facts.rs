@@ -14,7 +14,7 @@ use crate::domain::ids::{
 use crate::domain::site::SiteStatus;
 use crate::domain::task::TaskState;
 use crate::domain::team::{AssetKind, AssetState, MemberRole, TeamType};
-use crate::domain::text::{Code, Title};
+use crate::domain::text::Code;
 use crate::error::Error;
 use crate::store::failed;
 use crate::store::rows::{corrupt, word};
@@ -289,7 +289,6 @@ pub async fn list_covered(
 
 #[derive(FromRow)]
 struct ParamedicRow {
-    name: String,
     team_id: Option<Uuid>,
     role: Option<String>,
     first_day: Option<jiff_sqlx::Date>,
@@ -312,7 +311,7 @@ pub async fn find_paramedic(
 ) -> Result<Option<Paramedic>, Error> {
     let rows: Vec<ParamedicRow> = sqlx::query_as(
         "-- assignment.find_paramedic
-         SELECT p.name, m.team_id, m.role, m.first_day, m.last_day, w.working_id, w.working_from
+         SELECT m.team_id, m.role, m.first_day, m.last_day, w.working_id, w.working_from
            FROM people p
            LEFT JOIN members m ON m.person_id = p.person_id
                 AND m.first_day <= $4 AND (m.last_day IS NULL OR $3 <= m.last_day)
@@ -335,9 +334,9 @@ pub async fn find_paramedic(
     .fetch_all(conn)
     .await
     .map_err(failed)?;
-    let Some(name) = rows.first().map(|row| Title::parse(&row.name).map_err(corrupt("name"))) else {
+    if rows.is_empty() {
         return Ok(None);
-    };
+    }
     let (mut fit, mut other_work) = (Vec::new(), Vec::new());
     for row in &rows {
         let (Some(role), Some(first_day)) = (&row.role, row.first_day) else { continue };
@@ -352,7 +351,7 @@ pub async fn find_paramedic(
             other_work.push(OtherWork { role, first_day: from.to_jiff(), assignment });
         }
     }
-    Ok(Some(Paramedic { id: person, name: name?, fit: DaySet::of(fit), other_work, elsewhere: Vec::new() }))
+    Ok(Some(Paramedic { id: person, fit: DaySet::of(fit), other_work, elsewhere: Vec::new() }))
 }
 
 /// The assignments to other tasks on some days in which a person is in the team, or gives cover with another ambulance

@@ -10,11 +10,10 @@ use crate::domain::assignment::facts::{Busy, CrewMember};
 use crate::domain::days::DaySet;
 use crate::domain::ids::{AssignmentId, PersonId, TaskId, TeamId};
 use crate::domain::team::MemberRole;
-use crate::domain::text::Title;
 use crate::error::Error;
 use crate::store::assignment::facts::{BusyRow, Window, interval};
 use crate::store::failed;
-use crate::store::rows::{corrupt, word};
+use crate::store::rows::word;
 
 #[derive(FromRow)]
 struct TeamBusyRow {
@@ -60,7 +59,6 @@ pub async fn list_busy_teams(
 struct MemberRow {
     team_id: Uuid,
     person_id: Uuid,
-    name: String,
     role: String,
     first_day: jiff_sqlx::Date,
     last_day: jiff_sqlx::Date,
@@ -90,7 +88,7 @@ pub async fn list_crews(
 ) -> Result<Vec<(TeamId, CrewMember)>, Error> {
     let rows: Vec<MemberRow> = sqlx::query_as(
         "-- assignment.list_members
-         SELECT m.team_id, m.person_id, p.name, m.role, m.first_day, m.last_day, m.last_worked, m.last_refresher,
+         SELECT m.team_id, m.person_id, m.role, m.first_day, m.last_day, m.last_worked, m.last_refresher,
                 b.busy_id, b.busy_task_id, b.busy_from, b.busy_until,
                 c.covers_id, c.covers_task_id, c.covers_from, c.covers_until
            FROM (SELECT m.team_id, m.person_id, m.role, greatest(m.first_day, $2) AS first_day,
@@ -104,7 +102,6 @@ pub async fn list_crews(
                           ORDER BY r.held_on DESC LIMIT 1) AS last_refresher
                    FROM members m
                   WHERE m.team_id = ANY($1) AND m.first_day <= $3 AND (m.last_day IS NULL OR $2 <= m.last_day)) m
-           JOIN people p ON p.person_id = m.person_id
            LEFT JOIN LATERAL (
                 SELECT x.assignment_id AS busy_id, a.task_id AS busy_task_id, x.first_day AS busy_from,
                        x.last_day AS busy_until
@@ -145,7 +142,6 @@ impl MemberRow {
         };
         Ok(CrewMember {
             person: PersonId::new(self.person_id),
-            name: Title::parse(&self.name).map_err(corrupt("name"))?,
             role: word("role", &self.role, MemberRole::from_word)?,
             first_day: self.first_day.to_jiff(),
             last_day: self.last_day.to_jiff(),

@@ -4,6 +4,7 @@ mod calendar;
 mod ends;
 mod holding;
 mod lists;
+mod names;
 mod overrides;
 mod races;
 mod reasons;

@@ -38,10 +38,10 @@ pub(super) fn findings(
 }
 
 fn of_paramedic(paramedic: &Paramedic, days: Days) -> Vec<Finding> {
-    let (name, id) = (paramedic.name.as_str(), paramedic.id.uuid());
+    let (who, id) = (format!("person {}", paramedic.id), paramedic.id.uuid());
     let unfit = paramedic.fit.first_missing(days).map(|day| {
         let text =
-            format!("{name} is no PARAMEDIC of the operator on {day}; name another or add the membership");
+            format!("{who} is no PARAMEDIC of the operator on {day}; name another or add the membership");
         finding(FindingReason::ParamedicUnfit, id, text).on(day)
     });
     let busy = paramedic.other_work.iter().map(|other| {
@@ -50,14 +50,14 @@ fn of_paramedic(paramedic: &Paramedic, days: Days) -> Vec<Finding> {
             || "in this very team".to_owned(),
             |assignment| format!("in assignment {assignment}"),
         );
-        let text = format!("{name} works as {role} {whose} on {day}, and gives no cover then; name another");
+        let text = format!("{who} works as {role} {whose} on {day}, and gives no cover then; name another");
         let found = finding(FindingReason::ParamedicBusy, id, text).on(day);
         Finding { blocking: other.assignment, ..found }
     });
     let elsewhere = paramedic.elsewhere.iter().map(|busy| {
         let (day, assignment) = (first_common(days, busy.days), busy.assignment);
         let text = format!(
-            "{name} is in the team of assignment {assignment} to another task on {day}, or covers it with another \
+            "{who} is in the team of assignment {assignment} to another task on {day}, or covers it with another \
              ambulance, and gives no cover here then; name another"
         );
         finding(FindingReason::ParamedicBusy, id, text).on(day).blocked_by(assignment)

@@ -29,18 +29,18 @@ pub(super) fn findings(facts: Facts<'_>, policy: Policy) -> Vec<Finding> {
 }
 
 fn elsewhere(member: &CrewMember) -> Vec<Finding> {
-    let (name, id) = (member.name.as_str(), member.person.uuid());
+    let (who, id) = (member.told(), member.person.uuid());
     let busy = member.busy.map(|busy| {
         let (first, assignment) = (member.first_day.max(busy.days.first()), busy.assignment);
         let text = format!(
-            "{name} works in assignment {assignment} with another team from {first}; end that, or the membership"
+            "{who} works in assignment {assignment} with another team from {first}; end that, or the membership"
         );
         finding(FindingReason::PersonBusy, id, text).on(first).blocked_by(assignment)
     });
     let covers = member.covers.map(|busy| {
         let (first, assignment) = (member.first_day.max(busy.days.first()), busy.assignment);
         let text = format!(
-            "{name} is the paramedic of assignment {assignment} from {first} and does no other work then; name \
+            "{who} is the paramedic of assignment {assignment} from {first} and does no other work then; name \
              another paramedic there"
         );
         finding(FindingReason::ParamedicBusy, id, text).on(first).blocked_by(assignment)
@@ -54,12 +54,12 @@ fn unfit(
     last_worked: Option<Date>,
     policy: Policy,
 ) -> Option<Finding> {
-    let (name, id) = (member.name.as_str(), member.person.uuid());
+    let (who, id) = (member.told(), member.person.uuid());
     let days = Days::new(member.first_day, Some(member.last_day)).ok()?;
     let missing = member.accredited.first_missing(days);
     if let Some(day) = missing {
         let text = format!(
-            "{name} is not accredited for {activity} on {day}; the authority grants that with GrantAccreditation"
+            "{who} is not accredited for {activity} on {day}; the authority grants that with GrantAccreditation"
         );
         return Some(finding(FindingReason::PersonNotAccredited, id, text).on(day));
     }
@@ -72,7 +72,7 @@ fn unfit(
         policy.stand_down_days,
     )?;
     let text = format!(
-        "{name} has stood down since {lapsed}: no work and no refresher for more than {} days before {}; hold a \
+        "{who} has stood down since {lapsed}: no work and no refresher for more than {} days before {}; hold a \
          refresher and tell it with RecordRefresher",
         policy.stand_down_days, member.first_day
     );

@@ -75,7 +75,6 @@ fn asset(number: u128, kind: AssetKind, shared_tasks_max: i32) -> GearItem {
 fn member(number: u128, role: MemberRole) -> CrewMember {
     CrewMember {
         person: PersonId::new(id(number)),
-        name: title(&format!("Person {number}")),
         role,
         first_day: date(2024, 2, 10),
         last_day: date(2024, 3, 5),
@@ -132,13 +131,8 @@ fn ready() -> Ready {
         // Another task until 15 February, and this one once more.
         covers: vec![busy(90, 93, 1, 15), busy(91, 3, 1, 40)],
     };
-    let paramedic = Paramedic {
-        id: PersonId::new(id(20)),
-        name: title("Chipo"),
-        fit: always(),
-        other_work: Vec::new(),
-        elsewhere: Vec::new(),
-    };
+    let paramedic =
+        Paramedic { id: PersonId::new(id(20)), fit: always(), other_work: Vec::new(), elsewhere: Vec::new() };
     Ready {
         work,
         operator: Operator { id: operator, accredited: always(), licensed: None },

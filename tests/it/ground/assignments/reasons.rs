@@ -153,7 +153,7 @@ async fn what_is_taken_names_the_assignment_that_has_it() {
         assert_eq!(told(&findings), ["PERSON_BUSY 6-22", "ASSET_BUSY 6-22"]);
         assert!(findings.iter().all(|of| of.blocking_id == third.assignment_id));
         assert!(
-            findings[0].text.contains("Farai") && findings[0].text.contains("1998-06-22"),
+            findings[0].text.contains(&format!("DRIVER {driver}")) && findings[0].text.contains("1998-06-22"),
             "{findings:?}"
         );
         assert_eq!(yard.findings(yard.assignment("06-23", "06-25")).await, [], "the day after is free");

@@ -114,7 +114,12 @@ impl Yard {
     /// A new person in a team from January 1998 without end.
     pub(super) async fn new_member(&mut self, team: &str, name: &str, role: &str) -> String {
         let (id, operator) = (fresh_id(), self.operator.clone());
-        self.run(format!("INSERT INTO people VALUES ('{operator}', '{id}', '{name}')")).await;
+        self.run(format!(
+            "INSERT INTO people VALUES ('{operator}', '{id}');
+             INSERT INTO person_names (organization_id, person_id, digest, name, salt)
+             VALUES ('{operator}', '{id}', sha256('{name}'), '{name}', sha256('{id}'))"
+        ))
+        .await;
         self.join(team, &id, role, "1998-01-01", None).await;
         id
     }

@@ -4,19 +4,19 @@ use std::collections::BTreeSet;
 
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, MessageDescriptor};
-use safelane::app::personal_key::hex;
 use safelane::rpc::pb::field_report::Body;
 use safelane::rpc::pb::sync_reports_response::Outcome;
 use safelane::rpc::{DESCRIPTOR, pb};
 use safelane::store::audit::run_audit;
 use sha2::{Digest as _, Sha256};
-use sqlx::{AssertSqlSafe, Connection as _};
+use sqlx::Connection as _;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use super::rig::{Tablet, edited, hash, outbox, outcome, stored};
 use crate::expect::refuses;
 use crate::harness::{World, fresh_id, in_world};
+use crate::searching::tables_with;
 
 /// A name that stands nowhere else.
 pub(super) const NAME: &str = "Nyasha Zvobgo-Ncube";
@@ -90,25 +90,6 @@ pub(super) async fn erase(
     request: &pb::EraseVictimRequest,
 ) -> Result<pb::EraseVictimResponse, Status> {
     Ok(tablet.service.clone().erase_victim(request.clone()).await?.into_inner())
-}
-
-/// Names of the tables in which a text stands, in the clear or as bytes.
-async fn tables_with(world: &World, text: &str) -> BTreeSet<String> {
-    let mut conn = world.database.connect().await;
-    let names = sqlx::query_scalar("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'");
-    let names: Vec<String> = names.fetch_all(&mut conn).await.unwrap();
-    assert!(30 < names.len(), "{names:?}");
-    let bytes = hex(text.as_bytes());
-    let mut found = BTreeSet::new();
-    for name in names {
-        let statement = format!(
-            "SELECT EXISTS (SELECT FROM {name} t WHERE strpos(t::text, '{text}') <> 0 OR strpos(t::text, '{bytes}') <> 0)"
-        );
-        if sqlx::query_scalar(AssertSqlSafe(statement)).fetch_one(&mut conn).await.unwrap() {
-            found.insert(name);
-        }
-    }
-    found
 }
 
 #[tokio::test]
