@@ -74,7 +74,7 @@ pub(crate) async fn insert(
                 match what {
                     Plain::Content => insert_contents(&mut connection, &reports).await?,
                     Plain::SameRows => {
-                        insert_rows(&mut connection, sample, (&reports, first), &event).await?
+                        insert_rows(&mut connection, sample, (&reports, first), &event).await?;
                     }
                 }
                 inserted.fetch_add(ROWS as u64, Ordering::Relaxed);
