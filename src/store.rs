@@ -65,8 +65,10 @@ const SESSION_SETTINGS: [(&str, &str); 4] = [
     ("plan_cache_mode", "force_custom_plan"),
 ];
 
-/// Begins a transaction that changes something by keys only, as [`LOOK_UP`] says.
-const BY_KEY: &str = "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off";
+/// Begins a transaction that changes something by keys only, with the settings of a writer's session: see
+/// [`line::SETTINGS`], which says why.
+const BY_KEY: &str = "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off;
+    SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_bitmapscan = off";
 /// Begins a snapshot.
 const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// The same for look-ups by key. They are planned once for each connection, which takes longer than to run them. Such a

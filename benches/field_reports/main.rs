@@ -30,15 +30,19 @@ mod report;
 #[path = "../posting/service.rs"]
 #[expect(dead_code, reason = "the other benchmark uses more of it")]
 mod service;
+mod snapshot;
 
 use std::path::Path;
 
 use clap::Parser as _;
 use cluster::Cluster;
+use ingest::Ingested;
 use machine::Machine;
+use measures::Measured;
 use options::{Options, Sizes};
 use report::Results;
 use service::Service;
+use snapshot::Snapshot;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -73,20 +77,26 @@ async fn run(cluster: &Cluster, options: &Options) -> Result<Results, Failure> {
     ground::load(cluster, sizes).await?;
     let loaded = behind::load(cluster, sizes, reports).await?;
     let service = Service::start(cluster, DATABASE)?;
-    let measured = measures::all(service.address(), sizes, reports).await;
-    let ingested = match &measured {
-        Ok(_) => ingest::measure(cluster, service.address(), sizes).await,
-        Err(_) => Err("nothing was measured".into()),
-    };
+    let found = measure(cluster, service.address(), sizes, reports).await;
     service.stop()?;
+    let (snapshots, measured, ingested) = found?;
     Ok(Results {
         machine: Machine::look(),
         settings: cluster.settings().await?,
         sizes,
         loaded,
-        measured: measured?,
-        ingested: ingested?,
+        snapshots,
+        measured,
+        ingested,
     })
+}
+
+type Found = (Vec<Snapshot>, Vec<Measured>, Ingested);
+
+async fn measure(cluster: &Cluster, address: &str, sizes: Sizes, reports: i64) -> Result<Found, Failure> {
+    let snapshots = snapshot::all(address, sizes, reports).await?;
+    let measured = measures::all(address, sizes, reports).await?;
+    Ok((snapshots, measured, ingest::measure(cluster, address, sizes).await?))
 }
 
 fn write(results: &Results, options: &Options) -> Result<(), Failure> {

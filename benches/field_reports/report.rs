@@ -8,6 +8,7 @@ use crate::ingest::Ingested;
 use crate::machine::Machine;
 use crate::measures::{Measured, TARGET_MS};
 use crate::options::Sizes;
+use crate::snapshot::Snapshot;
 
 /// Everything that a run found out.
 pub(crate) struct Results {
@@ -15,6 +16,7 @@ pub(crate) struct Results {
     pub(crate) settings: Vec<(String, String)>,
     pub(crate) sizes: Sizes,
     pub(crate) loaded: Loaded,
+    pub(crate) snapshots: Vec<Snapshot>,
     pub(crate) measured: Vec<Measured>,
     pub(crate) ingested: Ingested,
 }
@@ -68,10 +70,15 @@ fn write(text: &mut String, of: &Results) -> std::fmt::Result {
             )?;
         }
     }
+    writeln!(text)?;
+    for Snapshot { name, reports, took } in &of.snapshots {
+        let reports = Grouped(u64::try_from(*reports).unwrap_or_default());
+        writeln!(text, "StreamReports, one snapshot of {name}: {reports} reports in {took:.1?}.\n")?;
+    }
     let ingested = of.ingested;
     writeln!(
         text,
-        "\nIngest, medians of rounds by turns: **{} reports/s** of {} bytes over {} streams (5,000 are wanted). Plain \
+        "Ingest, medians of rounds by turns: **{} reports/s** of {} bytes over {} streams (5,000 are wanted). Plain \
          multi-row INSERTs by as many connections, 256 rows each: of the same rows (journal, report and version, with \
          the same indexes) {} reports/s, ratio **{}** (0.40 is wanted); of the reports' bytes alone, in a table of two \
          columns with one index, {} rows/s, ratio {}.",

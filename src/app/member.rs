@@ -338,7 +338,7 @@ impl App {
         let rows = list_members(self.store.pool(), &filter, page.limit()).await?;
         let page = page.cut(self, bound, rows, |row| row.id.uuid().as_bytes().to_vec());
         let persons = page.rows.iter().map(|member| member.person).collect();
-        let names = self.read_names(caller, filter.operator, persons).await?;
+        let names = self.read_names(caller, filter.operator, persons, "ListMembers").await?;
         Ok((page, names))
     }
 }

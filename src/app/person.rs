@@ -29,17 +29,24 @@ impl App {
         Names::new(self.personal_keys.clone())
     }
 
-    /// The name of a person as it is now, for the answer to who changed something about the person. None once it was
-    /// erased, and where the service lacks the key: the change is done, and must not look as if it were not.
+    /// The name of a person as it is now, for the answer to who changed something about the person by a method. None once
+    /// it was erased, and where the service lacks the key: the change is done, and must not look as if it were not.
     ///
     /// # Errors
     /// `Unavailable` when the database is.
     pub async fn present_name(
         &self,
-        operator: OrganizationId,
-        person: PersonId,
+        caller: &Caller,
+        (operator, person): (OrganizationId, PersonId),
+        method: &'static str,
     ) -> Result<Option<Title>, Error> {
-        Ok(self.names_that_open(operator, &[person]).await?.remove(&person))
+        match self.read_names(caller, operator, vec![person], method).await {
+            Err(Error::Refused(refusal)) => {
+                tracing::warn!(%refusal, "a name is left out");
+                Ok(None)
+            }
+            shown => Ok(shown?.remove(&person)),
+        }
     }
 
     /// Names of the persons whom findings are about, for callers of the operator itself. Others read names by
@@ -100,8 +107,8 @@ impl App {
         Ok(kept.into_iter().filter_map(open).collect())
     }
 
-    /// Names of members, for who sees their memberships. The operator itself reads them freely; that anybody else did
-    /// is noted before they are answered. Auditors need no names, and get none.
+    /// Names of members, for who sees their memberships. The operator itself reads them freely; that anybody else did, and
+    /// by which method, is noted before they are answered. Auditors need no names, and get none.
     ///
     /// # Errors
     /// A refusal when a key is missing.
@@ -110,6 +117,7 @@ impl App {
         caller: &Caller,
         operator: OrganizationId,
         persons: Vec<PersonId>,
+        method: &'static str,
     ) -> Result<NamesByPerson, Error> {
         if persons.is_empty() || caller.role() == Role::Auditor {
             return Ok(NamesByPerson::new());
@@ -123,7 +131,7 @@ impl App {
             subject: caller.subject().to_owned(),
             role: caller.role().to_string(),
             reader: caller.organization_id(),
-            purpose: "ListMembers".to_owned(),
+            purpose: method.to_owned(),
             at: self.now(),
             victims: Vec::new(),
             persons,

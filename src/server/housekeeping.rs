@@ -1,5 +1,5 @@
-//! What the server does by itself: at its start it seals names that came while there was no key; from time to time it
-//! deletes files that nobody needs any more. It says so.
+//! What the server does by itself, at its start and from time to time: it seals names that came while there was no key,
+//! and deletes files that nobody needs any more. It says so.
 
 use opentelemetry::KeyValue;
 
@@ -14,16 +14,12 @@ pub(super) async fn keep_house(app: App) {
         .with_description("Files that were deleted because nobody needs them any more.")
         .with_unit("{file}")
         .build();
-    match app.seal_plain_names().await {
-        Ok(0) => {}
-        Ok(count) => tracing::info!(count, "sealed names of persons that were kept in plain"),
-        Err(error) => tracing::warn!(%error, "names of persons that are kept in plain could not be sealed"),
-    }
     app.attachments().probe().await;
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
+        seal_names(&app).await;
         match app.collect_orphans().await {
             Ok(found) => {
                 collected.add(found.uploads, &[KeyValue::new("safelane.file.kind", "upload")]);
@@ -38,5 +34,14 @@ pub(super) async fn keep_house(app: App) {
             }
             Err(error) => tracing::warn!(%error, "attachments that nobody needs could not be collected"),
         }
+    }
+}
+
+/// A replica without keys may have kept names in plain since the last time.
+async fn seal_names(app: &App) {
+    match app.seal_plain_names().await {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, "sealed names of persons that were kept in plain"),
+        Err(error) => tracing::warn!(%error, "names of persons that are kept in plain could not be sealed"),
     }
 }

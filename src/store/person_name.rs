@@ -10,8 +10,8 @@ use crate::domain::ids::{OrganizationId, PersonId};
 use crate::domain::personal::{ErasedPerson, KeptName, NameDigest, PersonName, Sealed};
 use crate::domain::text::Title;
 use crate::error::Error;
+use crate::store::failed;
 use crate::store::rows::corrupt;
-use crate::store::{expect_rows, failed};
 
 #[derive(FromRow)]
 struct NameRow {
@@ -73,7 +73,7 @@ pub async fn list_names(
 /// Keeps the name of a person who is known and was not erased.
 ///
 /// # Errors
-/// Fails when the database does.
+/// `Contended` when a name that was to be kept in plain was sealed meanwhile; otherwise fails when the database does.
 #[tracing::instrument(level = "debug", name = "db.person_name.save", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "person_name.save"))]
 pub async fn save_name(
     conn: &mut PgConnection,
@@ -84,11 +84,12 @@ pub async fn save_name(
     let (name, salt, sealed, key_id) = columns(kept);
     let done = sqlx::query(
         "-- person_name.save
-         INSERT INTO person_names (organization_id, person_id, digest, name, salt, sealed, key_id)
+         INSERT INTO person_names AS p (organization_id, person_id, digest, name, salt, sealed, key_id)
          VALUES ($1, $2, $3, $4, $5, $6, $7)
          ON CONFLICT (organization_id, person_id) DO UPDATE
             SET digest = excluded.digest, name = excluded.name, salt = excluded.salt, sealed = excluded.sealed,
-                key_id = excluded.key_id",
+                key_id = excluded.key_id
+          WHERE p.sealed IS NULL OR excluded.sealed IS NOT NULL",
     )
     .bind(operator.uuid())
     .bind(person.uuid())
@@ -100,7 +101,7 @@ pub async fn save_name(
     .execute(conn)
     .await
     .map_err(failed)?;
-    expect_rows(done.rows_affected(), 1)
+    if done.rows_affected() == 1 { Ok(()) } else { Err(Error::Contended) }
 }
 
 /// Names that are kept in plain, at most `limit`, in the order of operators and persons.

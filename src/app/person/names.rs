@@ -48,7 +48,7 @@ impl Names {
     }
 
     /// Whether a name is another than the one that an event was made with. Of a person who was erased nobody can tell
-    /// any more, and then it is taken for the same: what was answered once is answered again, and nothing changes.
+    /// any more, nor can a service that lacks the key; then it is taken for the same: what was answered once is answered again, and nothing changes.
     pub(crate) async fn differ(
         &self,
         conn: &mut Connection,
@@ -59,7 +59,10 @@ impl Names {
         match recorded {
             RecordedName::Plain(first) => Ok(first != name.as_str()),
             RecordedName::Digest(first) => {
-                let known = self.find(conn, whose).await?;
+                let known = match self.find(conn, whose).await {
+                    Err(Error::Refused(_)) => None,
+                    known => known?,
+                };
                 Ok(known.is_some_and(|known| first != digest_of(&known.salt, name.as_str())))
             }
         }

@@ -18,14 +18,19 @@ use crate::store::member::MemberFilter;
 use uuid::Uuid;
 
 /// The member that a change answers with, as it was recorded, with the person's name as it is now.
-async fn member_of(app: &App, changed: &Changed) -> Result<Option<pb::Member>, Error> {
+async fn member_of(
+    app: &App,
+    caller: &Caller,
+    changed: &Changed,
+    method: &'static str,
+) -> Result<Option<pb::Member>, Error> {
     let pick = |record| if let Record::Member(member) = record { Some(member) } else { None };
     let mut member: pb::Member = answered(changed, pick)?;
     let mut reader = Reader::of_stored();
     let operator = reader.id("organization_id", &member.organization_id, OrganizationId::new);
     let person = reader.id("person_id", &member.person_id, PersonId::new);
     let (operator, person) = reader.finish(operator.zip(person))?;
-    let name = app.present_name(operator, person).await?;
+    let name = app.present_name(caller, (operator, person), method).await?;
     member.name = name.map(|name| name.as_str().to_owned()).unwrap_or_default();
     Ok(Some(member))
 }
@@ -41,7 +46,10 @@ pub(super) async fn add(
     let new = reader.finish(new)?;
     let asked = asked(new.id.uuid(), Kind::Member, convert::ADD, &convert::added_without_name(&sent));
     let changed = app.add_member(caller, asked, new).await?;
-    Ok(pb::AddMemberResponse { member: member_of(app, &changed).await?, revision: changed.revision })
+    Ok(pb::AddMemberResponse {
+        member: member_of(app, caller, &changed, "AddMember").await?,
+        revision: changed.revision,
+    })
 }
 
 pub(super) async fn update(
@@ -59,7 +67,10 @@ pub(super) async fn update(
     let asked = asked(id, Kind::Request, convert::UPDATE, &convert::updated_without_name(&sent));
     let update = UpdateMember { member, patch, expected_revision };
     let changed = app.update_member(caller, asked, update).await?;
-    Ok(pb::UpdateMemberResponse { member: member_of(app, &changed).await?, revision: changed.revision })
+    Ok(pb::UpdateMemberResponse {
+        member: member_of(app, caller, &changed, "UpdateMember").await?,
+        revision: changed.revision,
+    })
 }
 
 pub(super) async fn remove(
@@ -81,7 +92,10 @@ pub(super) async fn remove(
     let (id, remove) = reader.finish(id.zip(remove))?;
     let asked = asked(id, Kind::Request, "TeamService/RemoveMember", &sent);
     let changed = app.remove_member(caller, asked, remove).await?;
-    Ok(pb::RemoveMemberResponse { member: member_of(app, &changed).await?, revision: changed.revision })
+    Ok(pb::RemoveMemberResponse {
+        member: member_of(app, caller, &changed, "RemoveMember").await?,
+        revision: changed.revision,
+    })
 }
 
 pub(super) async fn erase(

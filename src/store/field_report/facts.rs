@@ -118,12 +118,13 @@ pub async fn list_ordered_tasks(
     tasks: &[Uuid],
     worked: Days,
 ) -> Result<Vec<OrderedTask>, Error> {
+    // OFFSET as in `list_alike`.
     let rows: Vec<TaskRow> = sqlx::query_as(
         "-- field_report.list_tasks
          SELECT t.task_id, t.program_id, t.authority_id, t.activity, t.state, t.paramedic_id IS NOT NULL AS has_cover,
                 s.time_zone, s.site_ids, s.areas_m2, s.south_e7, s.west_e7, s.north_e7, s.east_e7,
                 k.stop_ids, k.issued_at, k.lifted_at
-           FROM tasks t
+           FROM (SELECT * FROM tasks WHERE task_id = ANY($2) OFFSET 0) t
           CROSS JOIN LATERAL (
                 SELECT coalesce(array_agg(s.site_id ORDER BY x.ordinal), '{}') AS site_ids,
                        coalesce(array_agg(s.area_m2 ORDER BY x.ordinal), '{}') AS areas_m2,
@@ -144,7 +145,7 @@ pub async fn list_ordered_tasks(
                                      WHEN 'OPERATOR' THEN k.target_id = t.operator_id
                                      ELSE k.target_id = ANY(s.site_ids) END
                    AND k.issued_at < $4::date + 2 AND (k.lifted_at IS NULL OR $3::date - 2 < k.lifted_at)) k
-          WHERE t.task_id = ANY($2) AND t.operator_id = $1 AND t.issued_revision IS NOT NULL",
+          WHERE t.operator_id = $1 AND t.issued_revision IS NOT NULL",
     )
     .bind(operator.uuid())
     .bind(tasks)

@@ -289,7 +289,8 @@ async fn only_the_operator_erases_and_whoever_else_reads_names_is_noted() {
         let stranger = organization(world, pb::OrganizationKind::Operator, "OTHER", "ZW").await;
         let gate = Gate::open(world).await;
         let (mut teams, mut reports) = (gate.server.teams(), gate.server.field_reports());
-        let mut noted = Vec::new();
+        // An administrator added the member, and was answered with the name.
+        let mut noted = vec![(String::new(), "admin".to_owned(), "AddMember")];
         for (role, of, name) in [
             ("coordinator", own, NAME),
             ("field", own, NAME),
@@ -302,7 +303,7 @@ async fn only_the_operator_erases_and_whoever_else_reads_names_is_noted() {
             let found = teams.list_members(gate.sent(role, of, crew.listing())).await.unwrap().into_inner();
             assert_eq!(found.members[0].name, name, "{role}");
             if !name.is_empty() && of != own {
-                noted.insert(0, (of.clone(), role.to_owned()));
+                noted.insert(0, (of.clone(), role.to_owned(), "ListMembers"));
             }
         }
         let accesses = pb::ListPersonalAccessRequest {
@@ -312,10 +313,12 @@ async fn only_the_operator_erases_and_whoever_else_reads_names_is_noted() {
         };
         let told = reports.list_personal_access(gate.sent("coordinator", own, accesses.clone())).await;
         let told = told.unwrap().into_inner().accesses;
-        let who = |of: &pb::PersonalAccess| (of.organization_id.clone(), of.role.clone());
-        assert_eq!(told.iter().map(who).collect::<Vec<_>>(), noted);
+        let expected: Vec<_> =
+            noted.iter().map(|(of, role, method)| (of.as_str(), role.as_str(), *method)).collect();
+        let who: Vec<_> = told.iter().map(|of| (&*of.organization_id, &*of.role, &*of.purpose)).collect();
+        assert_eq!(who, expected);
         for of in &told {
-            assert_eq!((&*of.report_id, &*of.purpose, of.victim_ids.len()), ("", "ListMembers", 0));
+            assert_eq!((&*of.report_id, of.victim_ids.len()), ("", 0));
             assert_eq!(of.person_ids, std::slice::from_ref(&crew.member.person_id));
         }
         let nobody = pb::ListPersonalAccessRequest { person_id: fresh_id(), ..accesses };
@@ -426,6 +429,7 @@ async fn before_names() -> TestDatabase {
 
 #[tokio::test]
 async fn names_from_before_are_moved_and_taken_out_of_what_was_overridden() {
+    const RULE: &str = "is not accredited for MANUAL_CLEARANCE on 2026-01-05; the authority grants that";
     let database = before_names().await;
     let [operator, team, member_id, person, assignment] = std::array::from_fn(|_| fresh_id());
     let mut conn = database.connect().await;
@@ -438,7 +442,10 @@ async fn names_from_before_are_moved_and_taken_out_of_what_was_overridden() {
                 now(), 1);
          ALTER TABLE overridden_findings DROP CONSTRAINT overridden_findings_assignment_id_fkey;
          INSERT INTO overridden_findings (assignment_id, ordinal, reason, text, subject_id)
-           VALUES ('{assignment}', 1, 'PERSON_NOT_ACCREDITED', '{NAME} is not accredited', '{person}')"
+           VALUES ('{assignment}', 1, 'PERSON_NOT_ACCREDITED', '{NAME} {RULE}', '{person}'),
+                  ('{assignment}', 2, 'PERSON_NOT_ACCREDITED', 'As She Was Before {RULE}', '{person}'),
+                  ('{assignment}', 3, 'PARAMEDIC_UNFIT', '{NAME} in other words', '{person}'),
+                  ('{assignment}', 4, 'AMBULANCE_FULL', 'AMBULANCE A-1 would cover 3 tasks', '{person}')"
     );
     sqlx::raw_sql(AssertSqlSafe(rows)).execute(&mut conn).await.unwrap();
     conn.close().await.unwrap();
@@ -450,9 +457,11 @@ async fn names_from_before_are_moved_and_taken_out_of_what_was_overridden() {
     let found = world.teams().list_members(list).await.unwrap().into_inner().members;
     assert_eq!((found.len(), &*found[0].name, found[0].name_digest.len()), (1, NAME, 32));
     let mut conn = world.database.connect().await;
-    let text = "SELECT text FROM overridden_findings";
-    let text: String = sqlx::query_scalar(text).fetch_one(&mut conn).await.unwrap();
-    assert_eq!(text, format!("person {person} is not accredited"));
+    let texts = "SELECT text FROM overridden_findings ORDER BY ordinal";
+    let texts: Vec<String> = sqlx::query_scalar(texts).fetch_all(&mut conn).await.unwrap();
+    let rule = format!("person {person} {RULE}");
+    let other = format!("person {person}: PARAMEDIC_UNFIT");
+    assert_eq!(texts, [&rule, &rule, &other, "AMBULANCE A-1 would cover 3 tasks"]);
     conn.close().await.unwrap();
     world.finish().await;
 }
