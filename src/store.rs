@@ -20,6 +20,7 @@ pub mod line;
 pub mod member;
 pub mod migrate;
 pub mod organization;
+pub mod orphan;
 pub mod person;
 pub mod personal;
 pub mod refresher;
@@ -70,6 +71,9 @@ const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// plan may be made while a table is still empty, so it must not be one that reads whole tables.
 const LOOK_UP: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
     SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off";
+
+/// Begins a transaction whose statements read few rows by key, and keep their plans in the same way.
+const KEYED: &str = "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off";
 
 /// The connection of a transaction. Use cases pass it on to the functions of this layer.
 pub type Connection = PgConnection;
@@ -132,12 +136,37 @@ impl Store {
         T: Send + 'static,
         F: for<'c> Fn(&'c mut PgConnection) -> Work<'c, T> + Send + Sync + 'static,
     {
+        self.transaction_within("BEGIN", name, body).await
+    }
+
+    /// The same for statements that read few rows by key, which keep their plans.
+    ///
+    /// # Errors
+    /// As [`Store::transaction`].
+    pub async fn keyed_transaction<T, F>(&self, name: &'static str, body: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'c> Fn(&'c mut PgConnection) -> Work<'c, T> + Send + Sync + 'static,
+    {
+        self.transaction_within(KEYED, name, body).await
+    }
+
+    async fn transaction_within<T, F>(
+        &self,
+        begin: &'static str,
+        name: &'static str,
+        body: F,
+    ) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'c> Fn(&'c mut PgConnection) -> Work<'c, T> + Send + Sync + 'static,
+    {
         let pool = self.pool.clone();
         self.detach(async move {
             for lost in 0..TRIES_MAX {
                 tokio::time::sleep(RETRY_WAIT * lost).await;
                 let mut conn = pool.acquire().await.map_err(failed)?;
-                let tried = tokio::time::timeout(TRY_MAX, transaction_on(&mut conn, &body)).await;
+                let tried = tokio::time::timeout(TRY_MAX, transaction_on(&mut conn, begin, &body)).await;
                 match tried {
                     Ok(Err(Error::Contended)) => tracing::debug!(name, lost, "a transaction lost to another"),
                     Ok(done) => return done,
@@ -258,12 +287,12 @@ impl Store {
     }
 }
 
-async fn transaction_on<T, F>(conn: &mut PgConnection, body: &F) -> Result<T, Error>
+async fn transaction_on<T, F>(conn: &mut PgConnection, begin: &'static str, body: &F) -> Result<T, Error>
 where
     T: Send,
     F: for<'c> Fn(&'c mut PgConnection) -> Work<'c, T> + Sync,
 {
-    let mut tx = conn.begin().await.map_err(failed)?;
+    let mut tx = conn.begin_with(begin).await.map_err(failed)?;
     match body(&mut tx).await {
         Ok(done) => {
             tx.commit().await.map_err(commit_failed)?;
