@@ -154,7 +154,7 @@ async fn an_upload_in_many_calls_is_not_read_again_at_each() {
             let staged = std::fs::read_dir(&uploads).unwrap().next().unwrap().unwrap().path();
             let written_at = std::fs::metadata(&staged).unwrap().modified().unwrap();
             // Other bytes of the same length: whoever reads them finds another hash.
-            std::fs::write(&staged, [7; 90_000]).unwrap();
+            std::fs::write(&staged, vec![7; 90_000]).unwrap();
             if !reads_again {
                 std::fs::File::options().write(true).open(&staged).unwrap().set_modified(written_at).unwrap();
             }

@@ -11,7 +11,7 @@ use crate::desk::reason;
 use crate::harness::in_world;
 
 /// Longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Whether a tablet tries again.
 fn is_for_now(refused: &Status) -> bool {
