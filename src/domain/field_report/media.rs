@@ -276,8 +276,8 @@ mod tests {
             Just("é".as_bytes()),
         ];
         let magic = prop_oneof![Just(JPEG), Just(&b""[..]), Just(&b"%PDF-1.7\n"[..])];
-        (magic, part.clone(), tag, part).prop_map(|(magic, before, tag, after)| {
-            [magic, before.as_slice(), tag, after.as_slice()].concat()
+        (magic, part.clone(), tag, part.clone(), part).prop_map(|(magic, before, tag, after, end)| {
+            [magic, before.as_slice(), tag, after.as_slice(), end.as_slice()].concat()
         })
     }
 
