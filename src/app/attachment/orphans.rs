@@ -5,7 +5,7 @@
 //! whatever its age, so that files that a restored backup does not know yet are not taken for rubbish. Then a mark says that
 //! it is being deleted, is committed, and goes when the store has confirmed the deletion. Whoever keeps a file takes the
 //! mark away before it puts the file into the store, and so has as long as a new mark must stand; where a deletion has
-//! begun, it is refused until that is over. See [`super::keeping`].
+//! begun, it is refused until that is over. See `keeping.rs`.
 
 use std::time::Duration;
 
