@@ -35,6 +35,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .extern_path(".google.rpc.Status", "::tonic_types::Status")
         // Tasks are passed about by value.
         .boxed(".safelane.v1.Task.approved")
+        // Pieces of files are passed on as they came, without a copy.
+        .bytes(".safelane.v1.UploadChunk.content")
+        .bytes(".safelane.v1.DownloadChunk.content")
         .compile_fds(set)?;
     Ok(())
 }

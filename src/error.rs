@@ -149,6 +149,14 @@ pub enum Error {
         /// The limit.
         max: u64,
     },
+    /// A file that was stored and that the store has lost.
+    #[error(
+        "attachment {sha256} was stored, but the store has lost it; who still has the file uploads it again, and it is there"
+    )]
+    Lost {
+        /// Its hash.
+        sha256: String,
+    },
     /// The service cannot take the call now.
     #[error("{}", away(*.0))]
     Unavailable(Away),

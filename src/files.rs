@@ -3,15 +3,20 @@
 //! hashes, sizes and ids.
 //!
 //! ```text
-//! uploads/<operator>/<hash>-<size>   what came of a file so far; append only
+//! uploads/<operator>/<hash>-<size>   what came of a file so far; append only, locked by its writer
 //! objects/<two digits>/<hash>        a whole file, its hash verified; the same for every operator
+//! installation                       whose objects these are
 //! ```
 //!
 //! Both are in one folder by default. A whole file is then linked to its place, so that it is written once. With S3 the
 //! uploads stay on this machine: an upload goes on at the replica where it began, or begins anew at another.
 
+mod bucket;
+mod folder;
 pub mod objects;
 pub mod place;
+pub mod resting;
+pub mod staged;
 pub mod staging;
 
 use std::fmt::Write as _;

@@ -20,6 +20,7 @@ pub mod line;
 pub mod member;
 pub mod migrate;
 pub mod organization;
+pub mod orphan;
 pub mod person;
 pub mod person_name;
 pub mod personal;

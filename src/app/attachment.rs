@@ -7,6 +7,7 @@
 
 pub mod download;
 mod keeping;
+mod opening;
 pub mod orphans;
 pub mod upload;
 pub mod writers;
@@ -20,6 +21,7 @@ use crate::domain::ids::{OrganizationId, ReportId};
 use crate::domain::kind::Kind;
 use crate::error::Error;
 use crate::files::objects::{Objects, io_away};
+use crate::files::resting::Resting;
 use crate::files::staging::Staging;
 use crate::files::{Sha256Sum, UploadKey, hex};
 use crate::store::attachment::{Known, Present, find_known, list_present};
@@ -28,6 +30,10 @@ use crate::store::attachment::{Known, Present, find_known, list_present};
 pub const UPLOADS_PER_CALLER_MAX: u64 = 16;
 /// The most uploads that are open on this server: each holds up to a mebibyte.
 pub const UPLOADS_MAX: u64 = 256;
+/// The most questions for the state of an upload that one caller may have open on this server.
+pub const STATES_PER_CALLER_MAX: u64 = 16;
+/// The most such questions that are open on this server: each may flush the disk.
+pub const STATES_MAX: u64 = 64;
 /// The most downloads that one caller may have open on this server.
 pub const DOWNLOADS_PER_CALLER_MAX: u64 = 16;
 /// The most downloads that are open on this server: each holds up to a mebibyte.
@@ -38,8 +44,10 @@ pub const DOWNLOADS_MAX: u64 = 256;
 pub struct Attachments {
     pub(super) objects: Objects,
     pub(super) staging: Staging,
+    pub(super) resting: Resting,
     pub(super) writers: Writers,
     pub(super) uploads: Seats,
+    pub(super) states: Seats,
     pub(super) downloads: Seats,
 }
 
@@ -50,8 +58,10 @@ impl Attachments {
         Self {
             objects,
             staging,
+            resting: Resting::default(),
             writers: Writers::default(),
             uploads: Seats::of("open uploads of a caller", UPLOADS_PER_CALLER_MAX, UPLOADS_MAX),
+            states: Seats::of("open questions of a caller for uploads", STATES_PER_CALLER_MAX, STATES_MAX),
             downloads: Seats::of("open downloads of a caller", DOWNLOADS_PER_CALLER_MAX, DOWNLOADS_MAX),
         }
     }
@@ -91,10 +101,11 @@ struct Found {
 }
 
 impl App {
-    /// How far the upload of a file is that a report declares.
+    /// How far the upload of a file is that a report declares. A file that the store has lost is not present.
     ///
     /// # Errors
-    /// `NotFound` when the caller sees no such report, or it declares no such file; `Files` when the folder fails.
+    /// `NotFound` when the caller sees no such report, or it declares no such file; `Files` when the folder or the store
+    /// fails; a quota for too many such questions.
     pub async fn get_upload_state(
         &self,
         caller: &Caller,
@@ -102,15 +113,20 @@ impl App {
         file: Sha256Sum,
     ) -> Result<UploadState, Error> {
         let Found { operator, declared, present } = self.find_file(caller, report, file).await?;
-        if let Some(present) = present {
+        let _seat = self.attachments.states.take(caller)?;
+        if let Some(present) = self.still_there(present).await? {
             return Ok(UploadState::present(&present));
         }
-        let (staging, key) = (self.attachments.staging.clone(), key_of(operator, &declared));
-        let durable = self.block(move || staging.durable(&key).map_err(|error| io_away(&error))).await?;
-        let durable_offset = i64::try_from(durable).unwrap_or(declared.size).min(declared.size);
+        let Attachments { staging, resting, .. } = self.attachments.clone();
+        let key = key_of(operator, &declared);
+        let durable = self.block(move || match resting.durable(&key) {
+            Some(durable) => Ok(durable),
+            None => staging.durable(&key).map_err(|error| io_away(&error)),
+        });
+        let durable_offset = i64::try_from(durable.await?).unwrap_or(declared.size).min(declared.size);
         // It may have become whole since it was looked for, and then nothing is staged any more.
         if durable_offset == 0
-            && let Some(present) = self.present(operator, file).await?
+            && let Some(present) = self.still_there(self.present(operator, file).await?).await?
         {
             return Ok(UploadState::present(&present));
         }
@@ -125,6 +141,17 @@ impl App {
         self.expect_seen(caller, operator, Kind::Report, report).await?;
         let declared = declared.ok_or_else(|| Error::not_found(Kind::Attachment, hex(&file)))?;
         Ok(Found { operator, declared, present })
+    }
+
+    /// The file, if the store still has it: what it has lost can be sent again.
+    async fn still_there(&self, file: Option<Present>) -> Result<Option<Present>, Error> {
+        let Some(file) = file else { return Ok(None) };
+        let size = self.attachments.objects.size_of(&file.sha256).await?;
+        let is_there = size == Some(file.size.unsigned_abs());
+        if !is_there {
+            tracing::error!(sha256 = hex(&file.sha256), ?size, "the store of attachments has lost a file");
+        }
+        Ok(is_there.then_some(file))
     }
 
     async fn present(&self, operator: OrganizationId, file: Sha256Sum) -> Result<Option<Present>, Error> {

@@ -1,23 +1,23 @@
 //! Whole files by their hash, in whatever object store there is.
 
-use std::fs::File;
-use std::io::Read as _;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use jiff::Timestamp;
 use object_store::path::Path;
-use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt as _, WriteMultipart};
+use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt as _};
 use tokio_stream::{Stream, StreamExt as _};
+use uuid::Uuid;
 
 use crate::error::{Away, Error};
-use crate::files::staging::Staging;
-use crate::files::{Sha256Sum, UploadKey, from_hex, hex};
+use crate::files::staged::Staged;
+use crate::files::{Sha256Sum, bucket, folder, from_hex, hex};
 
-/// Bytes of one part of a file that is sent to a bucket; S3 takes no smaller ones.
-const PART_BYTES: usize = 8 * 1024 * 1024;
-/// Parts of one file that are sent at a time.
-const PARTS_MAX: usize = 2;
+/// How long the store may take to look at a file, or to delete one.
+const SHORT_MAX: Duration = Duration::from_secs(10);
+/// Says whose objects these are.
+const INSTALLATION: &str = "installation";
 
 /// A whole file in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,16 +26,14 @@ pub struct Object {
     pub sha256: Sha256Sum,
     /// Bytes.
     pub size: u64,
-    /// When it was written.
-    pub written_at: Timestamp,
 }
 
 /// The store. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Objects {
     store: Arc<dyn ObjectStore>,
-    /// Whether uploads are in the same folder, so that a file is linked instead of copied.
-    links: bool,
+    /// The folder in which uploads are, too, so that a file is linked instead of copied.
+    folder: Option<PathBuf>,
 }
 
 fn place_of(sum: &Sha256Sum) -> Path {
@@ -50,70 +48,73 @@ fn away(error: &StoreError) -> Error {
 }
 
 impl Objects {
-    pub(super) fn new(store: Arc<dyn ObjectStore>, links: bool) -> Self {
-        Self { store, links }
+    pub(super) fn new(store: Arc<dyn ObjectStore>, folder: Option<PathBuf>) -> Self {
+        Self { store, folder }
     }
 
-    /// Puts a whole upload into the store, for good. A file that is there is left as it is: it has the same hash.
+    /// Puts a whole upload into the store, for good. A file of this size that is there is left as it is: it has the same
+    /// hash.
     ///
     /// # Errors
     /// `Files` when the store fails.
-    pub async fn put(&self, staging: &Staging, key: &UploadKey) -> Result<(), Error> {
-        let to = place_of(&key.sha256);
-        if self.links {
-            let from = Path::from(format!("uploads/{}", Staging::name(key)));
-            return match self.store.copy_if_not_exists(&from, &to).await {
-                Ok(()) | Err(StoreError::AlreadyExists { .. }) => Ok(()),
-                Err(error) => {
-                    // Not every file system has links.
-                    tracing::debug!(%error, "an upload could not be linked to its place");
-                    self.send(staging, key, &to).await
-                }
-            };
+    pub async fn put(&self, staged: &Staged) -> Result<(), Error> {
+        let key = staged.key();
+        let (to, size) = (place_of(&key.sha256), key.size.unsigned_abs());
+        if let Some(folder) = &self.folder {
+            let (from, place) = (staged.path(), folder.join(to.as_ref()));
+            let linked = tokio::task::spawn_blocking(move || folder::link(&from, &place, size)).await;
+            match linked.map_err(|lost| Error::Internal(Box::new(lost)))? {
+                Ok(()) => return Ok(()),
+                // Not every file system has links.
+                Err(error) => tracing::debug!(%error, "an upload could not be linked to its place"),
+            }
         }
-        self.send(staging, key, &to).await
-    }
-
-    async fn send(&self, staging: &Staging, key: &UploadKey, to: &Path) -> Result<(), Error> {
-        let mut file = File::open(staging.path(key)).map_err(|error| io_away(&error))?;
-        if usize::try_from(key.size).is_ok_and(|size| size <= PART_BYTES) {
-            let (_, whole) = read_part(file).await?;
-            self.store.put(to, whole.into()).await.map_err(|error| away(&error))?;
+        if self.size_of(&key.sha256).await? == Some(size) {
             return Ok(());
         }
-        let upload = self.store.put_multipart(to).await.map_err(|error| away(&error))?;
-        let mut sending = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
-        loop {
-            sending.wait_for_capacity(PARTS_MAX).await.map_err(|error| away(&error))?;
-            let (rest, part) = read_part(file).await?;
-            file = rest;
-            if part.is_empty() {
-                break;
-            }
-            sending.put(part);
-        }
-        sending.finish().await.map_err(|error| away(&error))?;
-        Ok(())
+        bucket::send(&self.store, staged.path(), &to, size).await.map_err(|error| io_away(&error))
     }
 
-    /// Whether a file is in the store.
+    /// Bytes of a file; none when it is not in the store.
     ///
     /// # Errors
-    /// `Files` when the store fails.
-    pub async fn has(&self, sum: &Sha256Sum) -> Result<bool, Error> {
-        match self.store.head(&place_of(sum)).await {
-            Ok(_) => Ok(true),
-            Err(StoreError::NotFound { .. }) => Ok(false),
+    /// `Files` when the store fails, or takes long.
+    pub async fn size_of(&self, sum: &Sha256Sum) -> Result<Option<u64>, Error> {
+        match soon(self.store.head(&place_of(sum))).await? {
+            Ok(found) => Ok(Some(found.size)),
+            Err(StoreError::NotFound { .. }) => Ok(None),
             Err(error) => Err(away(&error)),
         }
     }
 
-    /// A part of a file.
+    /// Whose objects these are, which is `ours` if nobody has said so.
     ///
     /// # Errors
-    /// `Files` when the store fails, or has lost the file.
-    pub async fn read(&self, sum: &Sha256Sum, from: u64, to: u64) -> Result<Bytes, Error> {
-        self.store.get_range(&place_of(sum), from..to).await.map_err(|error| away(&error))
+    /// `Files` when the store fails, or takes long.
+    pub async fn installation(&self, ours: Uuid) -> Result<String, Error> {
+        let place = Path::from(INSTALLATION);
+        let read = async { self.store.get(&place).await?.bytes().await };
+        match soon(read).await? {
+            Ok(told) => Ok(String::from_utf8_lossy(&told).trim().to_owned()),
+            Err(StoreError::NotFound { .. }) => {
+                let told = format!("{ours}\n");
+                soon(self.store.put(&place, told.into())).await?.map_err(|error| away(&error))?;
+                Ok(ours.to_string())
+            }
+            Err(error) => Err(away(&error)),
+        }
+    }
+
+    /// A part of a file; none when it is not in the store.
+    ///
+    /// # Errors
+    /// `Files` when the store fails.
+    pub async fn read(&self, sum: &Sha256Sum, from: u64, to: u64) -> Result<Option<Bytes>, Error> {
+        match self.store.get_range(&place_of(sum), from..to).await {
+            Ok(read) => Ok(Some(read)),
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(away(&error)),
+        }
     }
 
     /// Every file of the store. What is not a file of this service is passed over.
@@ -123,9 +124,7 @@ impl Objects {
             Err(error) => Some(Err(away(&error))),
             Ok(meta) => {
                 let sha256 = meta.location.filename().and_then(from_hex)?;
-                let written = meta.last_modified;
-                let written_at = Timestamp::new(written.timestamp(), 0).ok()?;
-                Some(Ok(Object { sha256, size: meta.size, written_at }))
+                Some(Ok(Object { sha256, size: meta.size }))
             }
         })
     }
@@ -133,9 +132,9 @@ impl Objects {
     /// Deletes a file; one that is not there is no error.
     ///
     /// # Errors
-    /// `Files` when the store fails.
+    /// `Files` when the store fails, or takes long: then it may be deleted still.
     pub async fn delete(&self, sum: &Sha256Sum) -> Result<(), Error> {
-        match self.store.delete(&place_of(sum)).await {
+        match soon(self.store.delete(&place_of(sum))).await? {
             Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
             Err(error) => Err(away(&error)),
         }
@@ -153,19 +152,20 @@ impl Objects {
     }
 }
 
-/// The next part of a file, empty at its end.
-async fn read_part(mut file: File) -> Result<(File, Bytes), Error> {
-    let read = tokio::task::spawn_blocking(move || {
-        let mut part = Vec::new();
-        (&mut file).take(PART_BYTES as u64).read_to_end(&mut part)?;
-        Ok((file, Bytes::from(part)))
-    });
-    let read = read.await.map_err(|lost| Error::Internal(Box::new(lost)))?;
-    read.map_err(|error| io_away(&error))
+/// What the store answers, if it does so in time.
+async fn soon<T>(asked: impl Future<Output = T>) -> Result<T, Error> {
+    let answer = tokio::time::timeout(SHORT_MAX, asked).await;
+    answer.map_err(|_| {
+        tracing::error!("the store of attachments does not answer");
+        Error::Unavailable(Away::Files)
+    })
 }
 
-/// What the caller is told of a file that cannot be read or written.
+/// What the caller is told of a file that cannot be read or written now, or that somebody else writes.
 pub(crate) fn io_away(error: &std::io::Error) -> Error {
-    tracing::error!(%error, "the folder of uploads failed");
+    if error.kind() == std::io::ErrorKind::WouldBlock {
+        return Error::Contended;
+    }
+    tracing::error!(%error, "the store of attachments or the folder of uploads failed");
     Error::Unavailable(Away::Files)
 }

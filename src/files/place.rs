@@ -5,10 +5,10 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use object_store::ObjectStore;
-use object_store::aws::AmazonS3Builder;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::prefix::PrefixStore;
+use object_store::{ClientConfigKey, ObjectStore};
 
 use crate::error::StartError;
 use crate::files::objects::Objects;
@@ -16,6 +16,9 @@ use crate::files::staging::Staging;
 
 /// The flag and its variable, for errors.
 const SETTING: &str = "--attachments (SAFELANE_ATTACHMENTS)";
+
+/// How long a bucket may take for one request: a part of five mebibytes over a slow line.
+const REQUEST_MAX: &str = "180s";
 
 /// Where files are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +84,7 @@ impl Place {
                 let store = LocalFileSystem::new_with_prefix(folder)
                     .map_err(|error| wrong(folder.display().to_string(), error.to_string()))?
                     .with_fsync(true);
-                Ok((Objects::new(Arc::new(store), true), Staging::new(uploads)))
+                Ok((Objects::new(Arc::new(store), Some(folder.clone())), Staging::new(uploads)))
             }
             Self::S3 { bucket, prefix, uploads } => {
                 make(uploads)?;
@@ -93,7 +96,7 @@ impl Place {
                     "" => Arc::new(store),
                     prefix => Arc::new(PrefixStore::new(store, prefix)),
                 };
-                Ok((Objects::new(store, false), Staging::new(uploads.clone())))
+                Ok((Objects::new(store, None), Staging::new(uploads.clone())))
             }
         }
     }
@@ -102,15 +105,20 @@ impl Place {
 fn open_bucket(bucket: &str) -> object_store::Result<object_store::aws::AmazonS3> {
     // Another part of the process may have chosen one, which is as good.
     let _chosen = rustls::crypto::ring::default_provider().install_default();
-    AmazonS3Builder::from_env().with_bucket_name(bucket).with_disable_bulk_delete(true).build()
+    let mut bucket = AmazonS3Builder::from_env().with_bucket_name(bucket).with_disable_bulk_delete(true);
+    if std::env::var_os("AWS_TIMEOUT").is_none() {
+        bucket = bucket.with_config(AmazonS3ConfigKey::Client(ClientConfigKey::Timeout), REQUEST_MAX);
+    }
+    bucket.build()
 }
 
-/// Makes a folder that only this user may enter, and tries to write in it.
+/// Makes a folder that only this user may enter, and tries to write in it and to lock a file.
 fn make_folder(folder: &Path) -> std::io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let probe = folder.join(format!(".probe-{}", std::process::id()));
-    fs::write(&probe, b"")?;
-    fs::remove_file(probe)
+    let locked = fs::File::create(&probe)?.lock();
+    fs::remove_file(probe)?;
+    locked
 }
 
 /// Makes the folders by the first two digits. To make one costs several flushes of the disk, so nobody's upload should.

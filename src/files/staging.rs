@@ -1,27 +1,23 @@
-//! What came of files so far. A file is appended to by one writer at a time, which whoever opens it sees to. Everything
-//! here blocks; callers run it on threads for that.
+//! The folder of what came of files so far. Everything here blocks; callers run it on threads for that.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::domain::field_report::media::Sniffer;
-use crate::files::{Sha256Sum, UploadKey, from_hex, hex};
+use crate::files::staged::Staged;
+use crate::files::{UploadKey, from_hex, hex};
 
-/// So many bytes are made durable at once: a flush for every chunk would cost far more than the chunk.
-const SYNC_BYTES: u64 = 8 * 1024 * 1024;
-/// Bytes that are read at a time when an upload goes on.
-const READ_BYTES: usize = 256 * 1024;
+/// Uploads leave so many bytes of the disk free: a database may be on it, too.
+const RESERVE_BYTES: u64 = 512 * 1024 * 1024;
 
 /// The folder of uploads. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Staging {
     folder: PathBuf,
+    reserve: u64,
 }
 
 /// An upload that nobody has finished.
@@ -35,54 +31,52 @@ pub struct Left {
     pub written_at: Timestamp,
 }
 
+/// What an operator's unfinished uploads come to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unfinished {
+    /// How many there are.
+    pub count: u64,
+    /// The bytes that they will have when they are finished.
+    pub bytes: u64,
+}
+
 impl Staging {
     pub(super) const fn new(folder: PathBuf) -> Self {
-        Self { folder }
+        Self { folder, reserve: RESERVE_BYTES }
     }
 
-    /// Name of an upload below the folder.
-    pub(super) fn name(key: &UploadKey) -> String {
-        format!("{}/{}-{}", key.operator, hex(&key.sha256), key.size)
+    #[cfg(test)]
+    pub(super) fn with_reserve(&self, reserve: u64) -> Self {
+        Self { reserve, ..self.clone() }
     }
 
     pub(super) fn path(&self, key: &UploadKey) -> PathBuf {
-        self.folder.join(Self::name(key))
+        self.folder.join(key.operator.to_string()).join(format!("{}-{}", hex(&key.sha256), key.size))
     }
 
     /// Goes on with an upload, or begins it: what is there is read, since only the hash of all of it counts.
     ///
     /// # Errors
-    /// Fails when the folder cannot be read or written.
+    /// Fails when the folder cannot be read; `WouldBlock` when somebody else writes it.
     pub fn open(&self, key: &UploadKey) -> io::Result<Staged> {
-        let path = self.path(key);
-        let folder = self.folder.join(key.operator.to_string());
-        fs::create_dir_all(&folder)?;
-        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&path)?;
-        let (mut digest, mut sniffer, mut offset) = (Sha256::new(), Sniffer::default(), 0);
-        let mut piece = vec![0; READ_BYTES];
-        loop {
-            let read = file.read(&mut piece)?;
-            if read == 0 {
-                break;
-            }
-            digest.update(&piece[..read]);
-            sniffer.update(&piece[..read]);
-            offset += read as u64;
+        Staged::open(self, key)
+    }
+
+    /// Whether there is room for more. Makes the folder if somebody took it away.
+    ///
+    /// # Errors
+    /// `StorageFull` when there is not; otherwise fails when the folder does.
+    pub fn expect_space(&self) -> io::Result<()> {
+        fs::create_dir_all(&self.folder)?;
+        let found = rustix::fs::statvfs(&self.folder)?;
+        if found.f_bavail.saturating_mul(found.f_frsize) < self.reserve {
+            return Err(io::Error::new(ErrorKind::StorageFull, "less than the reserve of the disk is free"));
         }
-        Ok(Staged {
-            file,
-            path,
-            offset,
-            unsynced: offset,
-            staging: self.clone(),
-            named: false,
-            digest,
-            sniffer,
-        })
+        Ok(())
     }
 
     /// Makes the name of an upload durable: a flush of a file does that for its bytes only.
-    fn sync_name(&self, path: &Path) -> io::Result<()> {
+    pub(super) fn sync_name(&self, path: &Path) -> io::Result<()> {
         if let Some(folder) = path.parent() {
             File::open(folder)?.sync_all()?;
         }
@@ -92,17 +86,21 @@ impl Staging {
     /// How much of an upload is there for good.
     ///
     /// # Errors
-    /// Fails when the folder cannot be read.
+    /// Fails when the folder cannot be read, or the disk cannot be written: then nothing of it is left.
     pub fn durable(&self, key: &UploadKey) -> io::Result<u64> {
         let path = self.path(key);
         let file = match File::open(&path) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
             Err(error) => return Err(error),
         };
         // The length first: what a writer adds meanwhile may not be flushed.
         let length = file.metadata()?.len();
-        file.sync_data()?;
+        if let Err(error) = file.sync_data() {
+            // The kernel tells it once: a second flush would succeed without these bytes.
+            remove(&path)?;
+            return Err(error);
+        }
         self.sync_name(&path)?;
         Ok(length)
     }
@@ -113,12 +111,14 @@ impl Staging {
         self.path(key).exists()
     }
 
-    /// Bytes of all uploads of an operator that are not finished.
+    /// What an operator's unfinished uploads come to, by what their reports declare.
     ///
     /// # Errors
     /// Fails when the folder cannot be read.
-    pub fn bytes_of(&self, operator: Uuid) -> io::Result<u64> {
-        Ok(self.left_of(operator)?.iter().map(|left| left.size).sum())
+    pub fn unfinished(&self, operator: Uuid) -> io::Result<Unfinished> {
+        let keys = self.keys_of(operator)?;
+        let bytes = keys.iter().map(|key| key.size.unsigned_abs()).fold(0, u64::saturating_add);
+        Ok(Unfinished { count: keys.len() as u64, bytes })
     }
 
     /// Every upload that is not finished.
@@ -129,39 +129,52 @@ impl Staging {
         let mut all = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
             let name = entry?.file_name();
-            if let Some(operator) = name.to_str().and_then(|name| name.parse().ok()) {
-                all.extend(self.left_of(operator)?);
-            }
+            let Some(operator) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
+            let keys = self.keys_of(operator)?;
+            // One that was finished in between is gone.
+            all.extend(keys.into_iter().filter_map(|key| left(key, &fs::metadata(self.path(&key)).ok()?)));
         }
         Ok(all)
     }
 
-    fn left_of(&self, operator: Uuid) -> io::Result<Vec<Left>> {
+    fn keys_of(&self, operator: Uuid) -> io::Result<Vec<UploadKey>> {
         let folder = match fs::read_dir(self.folder.join(operator.to_string())) {
             Ok(folder) => folder,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
-        let mut left = Vec::new();
+        let mut keys = Vec::new();
         for entry in folder {
-            let entry = entry?;
-            // One that was finished in between is gone.
-            let Ok(found) = entry.metadata() else { continue };
-            let written = found.modified().ok().and_then(|at| Timestamp::try_from(at).ok());
-            let key = entry.file_name().to_str().and_then(|name| key_of(operator, name));
-            let (Some(written_at), Some(key)) = (written, key) else { continue };
-            left.push(Left { key, size: found.len(), written_at });
+            keys.extend(entry?.file_name().to_str().and_then(|name| key_of(operator, name)));
         }
-        Ok(left)
+        Ok(keys)
     }
 
-    /// Deletes an upload that was finished, or that nobody goes on with.
+    /// Deletes an upload to which nothing was added since, and tells its size. None when somebody writes it, or has.
     ///
     /// # Errors
-    /// Fails when the folder cannot be written.
-    pub fn forget(&self, key: &UploadKey) -> io::Result<()> {
-        remove(&self.path(key))
+    /// Fails when the folder cannot be read or written.
+    pub fn collect(&self, key: &UploadKey, since: Timestamp) -> io::Result<Option<u64>> {
+        let path = self.path(key);
+        let file = match File::open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            file => file?,
+        };
+        // Whoever writes it has this lock, and may have added something since it was found.
+        if file.try_lock().is_err() {
+            return Ok(None);
+        }
+        let Some(left) = left(*key, &file.metadata()?).filter(|left| left.written_at < since) else {
+            return Ok(None);
+        };
+        remove(&path)?;
+        Ok(Some(left.size))
     }
+}
+
+fn left(key: UploadKey, found: &fs::Metadata) -> Option<Left> {
+    let written_at = Timestamp::try_from(found.modified().ok()?).ok()?;
+    Some(Left { key, size: found.len(), written_at })
 }
 
 /// The upload whose file has a name.
@@ -170,86 +183,33 @@ fn key_of(operator: Uuid, name: &str) -> Option<UploadKey> {
     Some(UploadKey { operator, sha256: from_hex(digits)?, size: size.parse().ok()? })
 }
 
-fn remove(path: &Path) -> io::Result<()> {
+pub(super) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         done => done,
     }
 }
 
-/// An upload with its writer.
-#[derive(Debug)]
-pub struct Staged {
-    file: File,
-    path: PathBuf,
-    offset: u64,
-    unsynced: u64,
-    staging: Staging,
-    /// Whether its name is durable.
-    named: bool,
-    digest: Sha256,
-    sniffer: Sniffer,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Staged {
-    /// Bytes that are there.
-    #[must_use]
-    pub const fn offset(&self) -> u64 {
-        self.offset
-    }
-
-    /// Adds the next bytes.
-    ///
-    /// # Errors
-    /// Fails when they cannot be written; then this writer must not go on.
-    pub fn append(&mut self, content: &[u8]) -> io::Result<()> {
-        self.file.write_all(content)?;
-        self.digest.update(content);
-        self.sniffer.update(content);
-        self.offset += content.len() as u64;
-        self.unsynced += content.len() as u64;
-        if SYNC_BYTES <= self.unsynced {
-            self.sync()?;
-        }
-        Ok(())
-    }
-
-    /// Makes everything durable.
-    ///
-    /// # Errors
-    /// Fails when the disk does.
-    pub fn sync(&mut self) -> io::Result<()> {
-        self.sync_content()?;
-        if !self.named {
-            self.staging.sync_name(&self.path)?;
-            self.named = true;
-        }
-        Ok(())
-    }
-
-    /// Makes the bytes durable, not the name: that is enough for a file that gets another one at once.
-    ///
-    /// # Errors
-    /// Fails when the disk does.
-    pub fn sync_content(&mut self) -> io::Result<()> {
-        if self.unsynced != 0 {
-            self.file.sync_data()?;
-            self.unsynced = 0;
-        }
-        Ok(())
-    }
-
-    /// Hash and media type of what is there.
-    #[must_use]
-    pub fn look(&self) -> (Sha256Sum, &'static str) {
-        (self.digest.clone().finalize().into(), self.sniffer.media_type())
-    }
-
-    /// Throws away what is there: it is not the file that it was to be.
-    ///
-    /// # Errors
-    /// Fails when the folder cannot be written.
-    pub fn discard(self) -> io::Result<()> {
-        remove(&self.path)
+    #[test]
+    fn an_old_upload_stays_when_somebody_goes_on_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let staging = Staging::new(folder.path().to_owned());
+        let key = UploadKey { operator: Uuid::nil(), sha256: [1; 32], size: 9 };
+        let mut staged = staging.open(&key).unwrap();
+        staged.append(b"123").unwrap();
+        let left = staging.list().unwrap().pop().unwrap();
+        assert_eq!((left.key, left.size), (key, 3));
+        let later = left.written_at + jiff::SignedDuration::from_secs(1);
+        assert_eq!(staging.collect(&key, later).unwrap(), None, "it is written");
+        drop(staged);
+        assert_eq!(staging.collect(&key, left.written_at).unwrap(), None, "something was added since");
+        assert_eq!(staging.unfinished(Uuid::nil()).unwrap(), Unfinished { count: 1, bytes: 9 });
+        assert_eq!(staging.collect(&key, later).unwrap(), Some(3));
+        assert_eq!(staging.collect(&key, later).unwrap(), None);
+        assert_eq!(staging.unfinished(Uuid::nil()).unwrap(), Unfinished::default());
     }
 }

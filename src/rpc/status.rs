@@ -140,6 +140,7 @@ fn add_details(details: &mut ErrorDetails, error: &Error, reason: ErrorReason) {
         | Error::Contended
         | Error::Unauthenticated
         | Error::Forbidden
+        | Error::Lost { .. }
         | Error::Unavailable(_)
         | Error::DeadlineExceeded
         | Error::Panicked
@@ -202,6 +203,7 @@ fn classify(error: &Error) -> (Code, ErrorReason, Facts) {
             let facts = vec![("what", (*what).to_owned()), ("max", max.to_string())];
             (Code::ResourceExhausted, ErrorReason::QuotaExceeded, facts)
         }
+        Error::Lost { sha256 } => (Code::DataLoss, ErrorReason::FileLost, vec![("sha256", sha256.clone())]),
         Error::Unavailable(away) => (Code::Unavailable, away_reason(*away), Vec::new()),
         Error::DeadlineExceeded => (Code::DeadlineExceeded, ErrorReason::DeadlineExceeded, Vec::new()),
         Error::Internal(_) | Error::Panicked => (Code::Internal, ErrorReason::Internal, Vec::new()),

@@ -85,20 +85,20 @@ pub async fn list_present(
 
 #[derive(FromRow)]
 struct DeclaredRow {
-    report_id: Uuid,
-    sha256: Vec<u8>,
-    size: i64,
-    media_type: String,
-    name: String,
+    is_present: bool,
+    report_id: Option<Uuid>,
+    size: Option<i64>,
+    media_type: Option<String>,
+    name: Option<String>,
 }
 
-impl TryFrom<DeclaredRow> for Declaring {
-    type Error = Error;
-
-    fn try_from(row: DeclaredRow) -> Result<Self, Error> {
-        let sha256 = read_sha256(row.sha256)?;
-        let declared = Attachment { sha256, size: row.size, media_type: row.media_type, name: row.name };
-        Ok(Self { report: ReportId::new(row.report_id), declared })
+impl DeclaredRow {
+    /// None where no report declares the file.
+    fn declaring(self, sha256: [u8; 32]) -> Option<Declaring> {
+        let report = ReportId::new(self.report_id?);
+        let declared =
+            Attachment { sha256, size: self.size?, media_type: self.media_type?, name: self.name? };
+        Some(Declaring { report, declared })
     }
 }
 
@@ -165,7 +165,8 @@ pub async fn find_known(
     Ok(row.map(known))
 }
 
-/// Reports of an operator whose newest version declares a file, once for each time that it does, in the order of ids.
+/// Reports of an operator whose newest version declares a file, once for each time that it does, in the order of ids; none
+/// when the operator has the file.
 ///
 /// # Errors
 /// Fails when the database does.
@@ -174,21 +175,27 @@ pub async fn list_declaring(
     conn: impl PgExecutor<'_>,
     operator: OrganizationId,
     file: [u8; 32],
-) -> Result<Vec<Declaring>, Error> {
+) -> Result<Option<Vec<Declaring>>, Error> {
     let rows: Vec<DeclaredRow> = sqlx::query_as(
         "-- attachment.list_declaring
-         SELECT a.report_id, a.sha256, a.size, a.media_type, a.name
-           FROM report_attachments a
-           JOIN reports r ON r.report_id = a.report_id AND r.newest_version = a.version
-          WHERE a.sha256 = $2 AND r.organization_id = $1
-          ORDER BY a.report_id, a.ordinal",
+         SELECT p.is_present, d.report_id, d.size, d.media_type, d.name
+           FROM (SELECT EXISTS (SELECT FROM attachments f
+                                 WHERE f.organization_id = $1 AND f.sha256 = $2) AS is_present) p
+           LEFT JOIN (SELECT a.report_id, a.size, a.media_type, a.name, a.ordinal
+                        FROM report_attachments a
+                        JOIN reports r ON r.report_id = a.report_id AND r.newest_version = a.version
+                       WHERE a.sha256 = $2 AND r.organization_id = $1) d ON NOT p.is_present
+          ORDER BY d.report_id, d.ordinal",
     )
     .bind(operator.uuid())
     .bind(file.as_slice())
     .fetch_all(conn)
     .await
     .map_err(failed)?;
-    rows.into_iter().map(Declaring::try_from).collect()
+    if rows.iter().any(|row| row.is_present) {
+        return Ok(None);
+    }
+    Ok(Some(rows.into_iter().filter_map(|row| row.declaring(file)).collect()))
 }
 
 /// Notes that a file is whole, and moves every report that waited for it to that revision.
@@ -261,73 +268,4 @@ pub async fn hold_reports(conn: &mut PgConnection, holds: &[(ReportId, Hold)]) -
     .await
     .map_err(failed)?;
     Ok(())
-}
-
-/// Lets the statements of a transaction keep their plans: to plan them takes longer than to run them. A plan may be made
-/// while a table is still empty, so it must not be one that reads whole tables.
-///
-/// # Errors
-/// Fails when the database does.
-#[tracing::instrument(level = "debug", name = "db.attachment.keep_plans", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "attachment.keep_plans"))]
-pub async fn keep_plans(conn: &mut PgConnection) -> Result<(), Error> {
-    sqlx::raw_sql(
-        "-- attachment.keep_plans
-         SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off",
-    )
-    .execute(conn)
-    .await
-    .map_err(failed)?;
-    Ok(())
-}
-
-/// Keeps an object from being collected until the transaction ends. Whoever collects it waits, and so does this while it
-/// is collected.
-///
-/// # Errors
-/// `Contended` when that takes long; otherwise fails when the database does.
-#[tracing::instrument(level = "debug", name = "db.attachment.keep_object", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "attachment.keep_object"))]
-pub async fn keep_object(conn: &mut PgConnection, file: [u8; 32]) -> Result<(), Error> {
-    sqlx::query(
-        "-- attachment.keep_object
-         SELECT pg_advisory_xact_lock_shared(hashtextextended('attachment', 0) # hashtextextended(encode($1, 'hex'), 0))",
-    )
-    .bind(file.as_slice())
-    .execute(conn)
-    .await
-    .map_err(failed)?;
-    Ok(())
-}
-
-/// Takes an object out of everybody's reach until the transaction ends, and tells whether nobody refers to it.
-///
-/// # Errors
-/// `Contended` when somebody keeps it for long; otherwise fails when the database does.
-#[tracing::instrument(level = "debug", name = "db.attachment.claim_object", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "attachment.claim_object"))]
-pub async fn claim_object(conn: &mut PgConnection, file: [u8; 32]) -> Result<bool, Error> {
-    sqlx::query(
-        "-- attachment.claim_object
-         SELECT pg_advisory_xact_lock(hashtextextended('attachment', 0) # hashtextextended(encode($1, 'hex'), 0))",
-    )
-    .bind(file.as_slice())
-    .execute(&mut *conn)
-    .await
-    .map_err(failed)?;
-    Ok(!list_referred(conn, &[file]).await?.contains(&file))
-}
-
-/// Which of some objects anybody refers to.
-///
-/// # Errors
-/// Fails when the database does.
-#[tracing::instrument(level = "debug", name = "db.attachment.list_referred", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "attachment.list_referred"))]
-pub async fn list_referred(conn: impl PgExecutor<'_>, files: &[[u8; 32]]) -> Result<Vec<[u8; 32]>, Error> {
-    let found: Vec<Vec<u8>> = sqlx::query_scalar(
-        "-- attachment.list_referred
-         SELECT DISTINCT sha256 FROM attachments WHERE sha256 = ANY($1)",
-    )
-    .bind(files.iter().map(<[u8; 32]>::as_slice).collect::<Vec<_>>())
-    .fetch_all(conn)
-    .await
-    .map_err(failed)?;
-    found.into_iter().map(read_sha256).collect()
 }

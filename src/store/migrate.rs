@@ -71,7 +71,8 @@ pub async fn pending(store: &Store) -> Result<usize, StartError> {
 /// # Errors
 /// Fails when the database cannot be written.
 pub async fn renew_epoch(store: &Store) -> Result<(), Error> {
-    sqlx::query("-- migrate.renew_epoch\nUPDATE feed SET epoch = gen_random_uuid()")
+    // Objects that the lost future knew are not forgotten for what an old backup says of them.
+    sqlx::query("-- migrate.renew_epoch\nWITH forgotten AS (DELETE FROM orphans) UPDATE feed SET epoch = gen_random_uuid()")
         .execute(store.pool())
         .await
         .map_err(failed)?;

@@ -14,7 +14,7 @@ use crate::harness::{fresh_id, in_world};
 const COMMENTS: &str = include_str!("../../proto/safelane/v1/error_reason.proto");
 
 /// The code of each reason: what clients have built on. A new reason needs a row, and never a new code.
-const CODES: [(&str, &str); 59] = [
+const CODES: [(&str, &str); 60] = [
     ("FIELD_INVALID", "INVALID_ARGUMENT"),
     ("PAGE_TOKEN_INVALID", "INVALID_ARGUMENT"),
     ("RESUME_TOKEN_INVALID", "INVALID_ARGUMENT"),
@@ -74,6 +74,7 @@ const CODES: [(&str, &str); 59] = [
     ("PERSONAL_KEY_MISSING", "FAILED_PRECONDITION"),
     ("PERSON_ERASED", "FAILED_PRECONDITION"),
     ("FILES_AWAY", "UNAVAILABLE"),
+    ("FILE_LOST", "DATA_LOSS"),
 ];
 
 #[test]

@@ -1,8 +1,9 @@
 //! Keeping a file that is whole: first it is in the object store, then one transaction says so, and only then is it
 //! present. The same transaction holds reports that say something else of the file.
 //!
-//! Collecting what nobody refers to cannot come in between: whoever keeps a file holds a lock of the database on its hash
-//! and makes sure that the object is still there, before it refers to it. See [`super::orphans`].
+//! Collecting what nobody refers to cannot come in between: whoever keeps a file takes the mark of an orphan away before it
+//! looks at the store, and no object is deleted until a new mark has stood for long. So neither a lock nor a connection is
+//! held while the store is asked. See [`super::orphans`].
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,18 +20,16 @@ use crate::domain::field_report::media::hold_of;
 use crate::domain::ids::{OrganizationId, ReportId};
 use crate::domain::ledger::recorded_at;
 use crate::error::{Away, Error};
-use crate::files::UploadKey;
 use crate::files::objects::io_away;
-use crate::store::Connection;
+use crate::files::staged::Staged;
+use crate::store::{Connection, Planned};
 use crate::store::attachment::{
-    Declaring, NewAttachment, Present, hold_reports, insert_attachment, keep_object, keep_plans,
-    list_declaring, list_present,
+    Declaring, NewAttachment, Present, hold_reports, insert_attachment, list_declaring,
 };
 use crate::store::field_report::write::append_events;
 use crate::store::journal::{EventKind, NewEvent};
+use crate::store::orphan::{is_deleted, unmark};
 
-/// How often a file is put into the store that is collected in the same moment.
-const TRIES_MAX: usize = 3;
 /// Reports that an event names.
 const NAMED_MAX: usize = 1_000;
 
@@ -43,43 +42,40 @@ struct Keeping {
 }
 
 impl App {
-    /// Keeps a file whose bytes are all there, verified and durable.
+    /// Keeps a file whose bytes are all there, verified and durable. Nobody else writes it meanwhile: its lock is held.
     pub(super) async fn keep(
         &self,
         operator: OrganizationId,
-        key: UploadKey,
+        staged: Staged,
         file: &Present,
         sent_by: &str,
     ) -> Result<(), Error> {
+        self.expect_not_deleted(file).await?;
+        self.attachments.objects.put(&staged).await?;
         let (file, sent_by, codec) = (file.clone(), sent_by.to_owned(), self.codec);
-        let keeping = Arc::new(Keeping { operator, file, sent_by, codec });
-        for _ in 0..TRIES_MAX {
-            self.attachments.objects.put(&self.attachments.staging, &key).await?;
-            if let Some(revision) = self.note(Arc::clone(&keeping)).await? {
-                self.feed.tell(operator.scope(), revision);
-                let staging = self.attachments.staging.clone();
-                return self.block(move || staging.forget(&key).map_err(|error| io_away(&error))).await;
-            }
-        }
-        Err(Error::Unavailable(Away::Files))
+        let revision = self.note(Arc::new(Keeping { operator, file, sent_by, codec })).await?;
+        self.feed.tell(operator.scope(), revision);
+        self.block(move || staged.discard().map_err(|error| io_away(&error))).await
     }
 
-    /// Says that a file is present. None when its object has been collected.
-    async fn note(&self, keeping: Arc<Keeping>) -> Result<Option<i64>, Error> {
+    /// Sees to it that the object of a file is not being deleted, and will not be for long.
+    async fn expect_not_deleted(&self, file: &Present) -> Result<(), Error> {
+        let pool = self.store.pool();
+        let safe = match is_deleted(pool, file.sha256).await? {
+            None => true,
+            Some(is_deleted) => !is_deleted && unmark(pool, file.sha256).await?,
+        };
+        if safe { Ok(()) } else { Err(Error::Unavailable(Away::Files)) }
+    }
+
+    /// Says that a file is present.
+    async fn note(&self, keeping: Arc<Keeping>) -> Result<i64, Error> {
         // Where reports wait, so that uploads do not take every connection either.
         let _turn = self.turns.take(keeping.operator).await?;
-        let (clock, objects) = (Arc::clone(&self.clock), self.attachments.objects.clone());
-        let noted = self.store.transaction("attachment.keep", move |conn| {
-            let (keeping, objects, now) = (Arc::clone(&keeping), objects.clone(), clock.now());
-            Box::pin(async move {
-                let sha256 = keeping.file.sha256;
-                keep_plans(conn).await?;
-                keep_object(conn, sha256).await?;
-                if !objects.has(&sha256).await? {
-                    return Ok(None);
-                }
-                keeping.note(conn, now).await.map(Some)
-            })
+        let clock = Arc::clone(&self.clock);
+        let noted = self.store.transaction_planned("attachment.keep", Planned::Once, move |conn| {
+            let (keeping, now) = (Arc::clone(&keeping), clock.now());
+            Box::pin(async move { keeping.note(conn, now).await })
         });
         noted.await
     }
@@ -88,11 +84,10 @@ impl App {
 impl Keeping {
     async fn note(&self, conn: &mut Connection, now: Timestamp) -> Result<i64, Error> {
         let head = lock_head(conn, self.operator).await?;
-        if !list_present(&mut *conn, self.operator, &[self.file.sha256]).await?.is_empty() {
-            // Another replica was faster.
+        let Some(declaring) = list_declaring(&mut *conn, self.operator, self.file.sha256).await? else {
+            // Another replica was faster, or the store had lost it.
             return Ok(head.revision);
-        }
-        let declaring = list_declaring(&mut *conn, self.operator, self.file.sha256).await?;
+        };
         let holds: Vec<(ReportId, Hold)> = declaring.iter().filter_map(|of| self.hold(of)).collect();
         let reports: Vec<ReportId> = distinct(declaring.iter().map(|of| of.report));
         let lied_to: Vec<ReportId> = distinct(holds.iter().map(|(report, _)| *report));

@@ -1,30 +1,35 @@
 //! What nobody needs any more: uploads that nobody went on with, and objects that no row refers to, which a crash between
 //! store and database leaves behind.
 //!
-//! No object that is referred to is ever deleted: this holds a lock of the database on its hash while it looks and deletes,
-//! and whoever keeps a file holds the same lock while it looks and refers. Young objects stay in any case. After a backup of
-//! the database was restored, that is the time to notice that files are missing in it.
+//! No object that is referred to is ever deleted. An object must have been seen without a row for long by this database,
+//! whatever its age, so that files that a restored backup does not know yet are not taken for rubbish. Then a mark says that
+//! it is being deleted, is committed, and goes when the store has confirmed the deletion. Whoever keeps a file takes the
+//! mark away before it puts the file into the store, and so has as long as a new mark must stand; where a deletion has
+//! begun, it is refused until that is over. See `keeping.rs`.
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio_stream::StreamExt as _;
 
 use crate::app::App;
 use crate::error::Error;
-use crate::files::Sha256Sum;
 use crate::files::objects::{Object, io_away};
 use crate::files::staging::Left;
-use crate::store::attachment::{claim_object, list_referred};
+use crate::store::orphan::{Orphan, begin_deletion, end_deletion, get_installation, list_due, mark};
 
 /// Uploads to which nothing was added for so long are deleted.
 pub const UPLOAD_AGE_MAX: SignedDuration = SignedDuration::from_hours(14 * 24);
-/// Objects that are younger are never deleted.
+/// Objects are deleted when nobody has referred to them for so long since this database first saw them.
 pub const ORPHAN_AGE_MIN: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// A deletion that was begun so long ago is not under way any more: it is begun again.
+pub const DELETION_MAX: SignedDuration = SignedDuration::from_hours(1);
 /// How often to look.
 pub const INTERVAL: Duration = Duration::from_hours(6);
 /// Objects that are looked up at a time.
 const BATCH: usize = 1_000;
+/// Objects that are deleted at a time.
+const DUE: i64 = 1_000;
 
 /// What was deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -40,26 +45,25 @@ pub struct Collected {
 }
 
 impl App {
-    /// Deletes what nobody needs any more.
+    /// Deletes what nobody needs any more; nothing at all when the files are those of another installation.
     ///
     /// # Errors
     /// Fails when the folder, the store or the database does; what was deleted until then stays deleted.
     pub async fn collect_orphans(&self) -> Result<Collected, Error> {
         let mut collected = Collected::default();
-        self.collect_uploads(&mut collected).await?;
-        let old = self.clock.now() - ORPHAN_AGE_MIN;
-        let mut found = std::pin::pin!(self.attachments.objects.list());
-        let mut batch: Vec<Object> = Vec::new();
-        while let Some(object) = found.next().await {
-            let object = object?;
-            if object.written_at < old {
-                batch.push(object);
-            }
-            if BATCH <= batch.len() {
-                self.collect_objects(std::mem::take(&mut batch), &mut collected).await?;
-            }
+        let ours = get_installation(self.store.pool()).await?;
+        let theirs = self.attachments.objects.installation(ours).await?;
+        if theirs != ours.to_string() {
+            tracing::error!(
+                %ours, %theirs,
+                "the attachments are those of another installation, so none is collected; give each installation a place \
+                 of its own (--attachments, SAFELANE_ATTACHMENTS), or delete `installation` there if the other is gone"
+            );
+            return Ok(collected);
         }
-        self.collect_objects(batch, &mut collected).await?;
+        self.collect_uploads(&mut collected).await?;
+        self.mark_objects().await?;
+        self.collect_objects(&mut collected).await?;
         Ok(collected)
     }
 
@@ -68,8 +72,7 @@ impl App {
         let left = self.block(move || staging.list().map_err(|error| io_away(&error))).await?;
         let old = self.clock.now() - UPLOAD_AGE_MAX;
         for left in left.into_iter().filter(|left| left.written_at < old) {
-            let size = left.size;
-            if self.delete_upload(left).await? {
+            if let Some(size) = self.collect_upload(left, old).await? {
                 collected.uploads += 1;
                 collected.upload_bytes += size;
             }
@@ -77,39 +80,50 @@ impl App {
         Ok(())
     }
 
-    /// Deletes an upload, unless somebody goes on with it.
-    async fn delete_upload(&self, left: Left) -> Result<bool, Error> {
-        let Some(writing) = self.attachments.writers.try_take(left.key) else { return Ok(false) };
+    /// Deletes an upload, unless somebody goes on with it, or has.
+    async fn collect_upload(&self, left: Left, old: Timestamp) -> Result<Option<u64>, Error> {
+        let Some(writing) = self.attachments.writers.try_take(left.key) else { return Ok(None) };
         let staging = self.attachments.staging.clone();
-        self.block(move || staging.forget(&left.key).map_err(|error| io_away(&error))).await?;
+        let size =
+            self.block(move || staging.collect(&left.key, old).map_err(|error| io_away(&error))).await?;
         drop(writing);
-        Ok(true)
+        Ok(size)
     }
 
-    async fn collect_objects(&self, batch: Vec<Object>, collected: &mut Collected) -> Result<(), Error> {
-        let sums: Vec<Sha256Sum> = batch.iter().map(|object| object.sha256).collect();
-        let referred = list_referred(self.store.pool(), &sums).await?;
-        for object in batch.into_iter().filter(|object| !referred.contains(&object.sha256)) {
-            if self.delete_object(object.sha256).await? {
-                collected.objects += 1;
-                collected.object_bytes += object.size;
+    /// Notes what is in the store and nobody refers to.
+    async fn mark_objects(&self) -> Result<(), Error> {
+        let now = self.clock.now();
+        let mut found = std::pin::pin!(self.attachments.objects.list());
+        let mut batch: Vec<Orphan> = Vec::new();
+        while let Some(object) = found.next().await {
+            let Object { sha256, size } = object?;
+            batch.push(Orphan { sha256, size: i64::try_from(size).unwrap_or(i64::MAX) });
+            if BATCH <= batch.len() {
+                mark(self.store.pool(), &batch, now).await?;
+                batch.clear();
             }
         }
-        Ok(())
+        mark(self.store.pool(), &batch, now).await
     }
 
-    async fn delete_object(&self, sha256: Sha256Sum) -> Result<bool, Error> {
-        let objects = self.attachments.objects.clone();
-        let deleted = self.store.transaction("attachment.collect", move |conn| {
-            let objects = objects.clone();
-            Box::pin(async move {
-                let nobodys = claim_object(conn, sha256).await?;
-                if nobodys {
-                    objects.delete(&sha256).await?;
+    async fn collect_objects(&self, collected: &mut Collected) -> Result<(), Error> {
+        let now = self.clock.now();
+        let due = (now - ORPHAN_AGE_MIN, now - DELETION_MAX);
+        loop {
+            let found = list_due(self.store.pool(), due.0, due.1, DUE).await?;
+            let mut deleted = 0;
+            for Orphan { sha256, size } in found {
+                if begin_deletion(self.store.pool(), sha256, now, due).await? {
+                    self.attachments.objects.delete(&sha256).await?;
+                    end_deletion(self.store.pool(), sha256, now).await?;
+                    deleted += 1;
+                    collected.objects += 1;
+                    collected.object_bytes += size.unsigned_abs();
                 }
-                Ok(nobodys)
-            })
-        });
-        deleted.await
+            }
+            if deleted == 0 {
+                return Ok(());
+            }
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! One upload: chunks are written while the next are read, and when it ends, however that is, everything that was read is
 //! durable.
 
+use bytes::Bytes;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::app::attachment::opening::open;
 use crate::app::attachment::writers::Writing;
 use crate::app::attachment::{Found, UploadState, key_of};
 use crate::app::rights::may_act_for;
@@ -13,12 +15,9 @@ use crate::domain::caller::Caller;
 use crate::domain::ids::{OrganizationId, ReportId};
 use crate::error::{Error, Violations};
 use crate::files::objects::io_away;
-use crate::files::staging::Staged;
+use crate::files::staged::Staged;
 use crate::files::{Sha256Sum, UploadKey, hex};
 use crate::store::attachment::Present;
-
-/// The most bytes of one operator's uploads that are not finished: 8 GiB.
-pub const UNFINISHED_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
 
 /// A part of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +25,7 @@ pub struct Chunk {
     /// Where it begins.
     pub write_offset: i64,
     /// Its bytes.
-    pub content: Vec<u8>,
+    pub content: Bytes,
 }
 
 /// What becomes of a call that begins an upload.
@@ -54,7 +53,8 @@ impl App {
     ///
     /// # Errors
     /// `NotFound` when the caller sees no such report, or it declares no such file; `Forbidden` when it is another
-    /// operator's; a quota for too many uploads or too much that is not finished; `Files` when the folder fails.
+    /// operator's; a quota for too many uploads or too much that is not finished; `Files` when the folder fails or is full;
+    /// `Contended` when another process writes it.
     pub async fn begin_upload(
         &self,
         caller: &Caller,
@@ -74,20 +74,11 @@ impl App {
             present = self.present(operator, file).await?;
             writer
         };
-        if let Some(present) = present {
+        if let Some(present) = self.still_there(present).await? {
             return Ok(Begun::Present(UploadState::present(&present)));
         }
-        let staging = self.attachments.staging.clone();
-        let opened = self.block(move || {
-            let told = |error| io_away(&error);
-            // What was begun may be ended: that is how there is room again.
-            let full = UNFINISHED_BYTES_MAX <= staging.bytes_of(key.operator).map_err(told)?;
-            if full && !staging.has(&key) {
-                let what = "bytes of an operator's unfinished uploads";
-                return Err(Error::Quota { what, max: UNFINISHED_BYTES_MAX });
-            }
-            staging.open(&key).map_err(told)
-        });
+        let (staging, resting) = (self.attachments.staging.clone(), self.attachments.resting.clone());
+        let opened = self.block(move || open(&staging, &resting, &key));
         Ok(Begun::Upload(Box::new(Upload {
             app: self.clone(),
             operator,
@@ -147,48 +138,70 @@ impl Upload {
     /// be there all the same, since somebody else sent it.
     ///
     /// # Errors
-    /// `Invalid` when a chunk did not fit or the whole file has another hash; `Files` when it cannot be kept now.
+    /// `Invalid` when a chunk did not fit or the whole file has another hash; `Files` when it cannot be kept now, or could
+    /// not be written.
     pub async fn end(mut self, went_wrong: bool) -> Result<UploadState, Error> {
         let told = self.written().await;
-        let mut staged = self.staged.take().ok_or_else(|| Error::bug("an upload without its writer"))?;
-        let size = u64::try_from(self.key.size).unwrap_or(u64::MAX);
-        let synced = self.app.block(move || {
-            // Until a whole file is kept, nobody is told that it is there.
-            let synced = if staged.offset() < size { staged.sync() } else { staged.sync_content() };
-            synced.map_err(|error| io_away(&error))?;
-            Ok(staged)
-        });
-        let staged = synced.await?;
-        let durable_offset = i64::try_from(staged.offset()).unwrap_or(i64::MAX);
-        if durable_offset < self.key.size {
-            if went_wrong && let Some(file) = self.app.present(self.operator, self.key.sha256).await? {
-                return Ok(UploadState::present(&file));
-            }
-            told?;
-            let UploadKey { sha256, size, .. } = self.key;
-            return Ok(UploadState { sha256, size, durable_offset, present: false });
+        let staged = self.staged.take().ok_or_else(|| Error::bug("an upload without its writer"))?;
+        if let Some(error) = staged.broken() {
+            return self.sent_by_others(went_wrong).await?.ok_or_else(|| io_away(&error));
         }
-        let file = self.verify(staged).await?;
-        self.app.keep(self.operator, self.key, &file, &self.sent_by).await?;
+        if staged.is_whole() {
+            let (file, staged) = self.verify(staged).await?;
+            self.app.keep(self.operator, staged, &file, &self.sent_by).await?;
+            told?;
+            return Ok(UploadState::present(&file));
+        }
+        let durable_offset = self.leave(staged).await?;
+        if let Some(state) = self.sent_by_others(went_wrong).await? {
+            return Ok(state);
+        }
         told?;
-        Ok(UploadState::present(&file))
+        let UploadKey { sha256, size, .. } = self.key;
+        Ok(UploadState { sha256, size, durable_offset, present: false })
     }
 
-    /// The whole file, if its hash is right. If not, it is of no use to anybody.
-    async fn verify(&self, staged: Staged) -> Result<Present, Error> {
-        let (sha256, media_type) = staged.look();
-        let UploadKey { size, sha256: wanted, .. } = self.key;
-        if sha256 == wanted && i64::try_from(staged.offset()) == Ok(size) {
-            return Ok(Present { sha256, size, media_type: media_type.to_owned() });
+    async fn sent_by_others(&self, went_wrong: bool) -> Result<Option<UploadState>, Error> {
+        if !went_wrong {
+            return Ok(None);
         }
-        self.app.block(move || staged.discard().map_err(|error| io_away(&error))).await?;
-        let rule = format!(
-            "makes a file of {size} bytes with the SHA-256 {}, not {}; the report declares another file, or bytes were \
-             changed on the way: begin again from byte 0",
-            hex(&sha256),
-            hex(&wanted)
-        );
-        Err(Violations::one("chunk.content", rule))
+        let file = self.app.present(self.operator, self.key.sha256).await?;
+        Ok(file.map(|file| UploadState::present(&file)))
+    }
+
+    /// Makes durable what is there, and leaves it to the next call.
+    async fn leave(&self, mut staged: Staged) -> Result<i64, Error> {
+        let offset = i64::try_from(staged.offset()).unwrap_or(i64::MAX);
+        let resting = self.app.attachments.resting.clone();
+        let left = self.app.block(move || {
+            staged.sync().map_err(|error| io_away(&error))?;
+            resting.put(staged);
+            Ok(offset)
+        });
+        left.await
+    }
+
+    /// The whole file, durable, if its hash is right. If not, it is of no use to anybody.
+    async fn verify(&self, mut staged: Staged) -> Result<(Present, Staged), Error> {
+        let UploadKey { size, sha256: wanted, .. } = self.key;
+        let looked = self.app.block(move || {
+            let (sha256, media_type) = staged.look().map_err(|error| io_away(&error))?;
+            if sha256 == wanted {
+                let file = Present { sha256, size, media_type: media_type.to_owned() };
+                return Ok(Ok((file, staged)));
+            }
+            staged.discard().map_err(|error| io_away(&error))?;
+            Ok(Err(sha256))
+        });
+        looked.await?.map_err(|sha256| {
+            let rule = format!(
+                "makes a file of {size} bytes with the SHA-256 {}, not {}; the report declares another file, or bytes \
+                 were changed on the way: begin again from byte 0",
+                hex(&sha256),
+                hex(&wanted)
+            );
+            Violations::one("chunk.content", rule)
+        })
     }
 }
 

@@ -39,12 +39,13 @@ pub(super) async fn open(
         name: download.name,
     });
     let begin = pb::DownloadAttachmentResponse { part: Some(begin) };
-    let pieces = ReceiverStream::new(download.pieces).map(|piece| Ok(chunk(piece?)));
-    Ok(Box::pin(tokio_stream::once(Ok(begin)).chain(pieces)))
+    let pieces = ReceiverStream::new(download.pieces).map(|piece| Ok(chunk(piece)));
+    let cut = ReceiverStream::new(download.cut).map(|why| Err(why.into()));
+    Ok(Box::pin(tokio_stream::once(Ok(begin)).chain(pieces).chain(cut)))
 }
 
 fn chunk(piece: Piece) -> pb::DownloadAttachmentResponse {
     let read_offset = i64::try_from(piece.read_offset).unwrap_or(i64::MAX);
-    let chunk = pb::DownloadChunk { read_offset, content: piece.content.into() };
+    let chunk = pb::DownloadChunk { read_offset, content: piece.content };
     pb::DownloadAttachmentResponse { part: Some(Part::Chunk(chunk)) }
 }

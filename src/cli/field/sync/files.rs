@@ -108,7 +108,7 @@ impl Uploading<'_> {
         let mut parts = vec![Part::Begin(begin)];
         let mut write_offset = offset;
         for chunk in bytes.chunks(CHUNK_BYTES) {
-            parts.push(Part::Chunk(pb::UploadChunk { write_offset, content: chunk.to_vec() }));
+            parts.push(Part::Chunk(pb::UploadChunk { write_offset, content: chunk.to_vec().into() }));
             write_offset += i64::try_from(chunk.len()).unwrap_or(0);
         }
         let parts = parts.into_iter().map(|part| pb::UploadAttachmentRequest { part: Some(part) });

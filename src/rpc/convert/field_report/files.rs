@@ -57,11 +57,18 @@ fn read_media_type(sent: &str) -> Result<String, String> {
     Err(format!("{} is not one of {}", quote(sent), MEDIA_TYPES.join(", ")))
 }
 
-/// A name for people. It is never a path, but others may take it for one.
+/// A name for people. It is never a path, but others may take it for one, and what turns the direction of writing makes it
+/// look like another.
 fn read_name(sent: &str) -> Result<String, String> {
     let text = Text::<0, 200>::parse(sent)?;
-    match text.as_str().chars().find(|c| matches!(c, '/' | '\\') || c.is_control()) {
-        Some(found) => Err(format!("holds {found:?}; give a name without a path")),
+    match text.as_str().chars().find(|c| matches!(c, '/' | '\\') || c.is_control() || turns_writing(*c)) {
+        Some(found) => {
+            Err(format!("holds {found:?}; give a name without a path and without invisible characters"))
+        }
         None => Ok(sent.to_owned()),
     }
+}
+
+const fn turns_writing(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -2,8 +2,10 @@
 
 mod bucket;
 mod lies;
+mod lost;
 mod orphans;
 mod process;
+mod replicas;
 mod resume;
 mod rig;
 mod rights;

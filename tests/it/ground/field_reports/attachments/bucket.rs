@@ -20,6 +20,8 @@ struct Held {
     objects: BTreeMap<String, Vec<u8>>,
     parts: BTreeMap<(String, u32), Vec<u8>>,
     fails: bool,
+    /// Parts from this one on are refused.
+    fails_from_part: Option<u32>,
     requests: Vec<String>,
 }
 
@@ -68,6 +70,21 @@ impl Bucket {
         self.held.lock().unwrap().fails = fails;
     }
 
+    /// Whether the second part of an upload, and what comes after it, is refused.
+    pub(super) fn fail_parts(&self, fails: bool) {
+        self.held.lock().unwrap().fails_from_part = fails.then_some(2);
+    }
+
+    /// How many parts are there of files that are not put together.
+    pub(super) fn parts(&self) -> usize {
+        self.held.lock().unwrap().parts.len()
+    }
+
+    /// Takes an object away.
+    pub(super) fn lose(&self, key: &str) {
+        self.held.lock().unwrap().objects.remove(key);
+    }
+
     /// Method and path of everything that was asked.
     pub(super) fn requests(&self) -> Vec<String> {
         self.held.lock().unwrap().requests.clone()
@@ -101,6 +118,9 @@ impl Bucket {
             ),
             (&Method::PUT, Some(_), _) => {
                 let number = query["partNumber"].parse().expect("a number");
+                if held.fails_from_part.is_some_and(|first| first <= number) {
+                    return Ok(told(StatusCode::FORBIDDEN, String::new()));
+                }
                 held.parts.insert((path, number), body.to_vec());
                 told(StatusCode::OK, String::new())
             }
@@ -120,6 +140,10 @@ impl Bucket {
             (&Method::PUT, None, _) => {
                 held.objects.insert(path, body.to_vec());
                 told(StatusCode::OK, String::new())
+            }
+            (&Method::DELETE, Some(_), _) => {
+                held.parts.retain(|(of, _), _| *of != path);
+                told(StatusCode::NO_CONTENT, String::new())
             }
             (&Method::DELETE, ..) => {
                 held.objects.remove(&path);

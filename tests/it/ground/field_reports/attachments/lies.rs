@@ -151,7 +151,16 @@ async fn a_name_is_never_a_path() {
     in_world(async |world| {
         let tablet = Tablet::open(world).await;
         let photo = photo(1, 5_000);
-        for name in ["../../etc/passwd", "/etc/passwd", "..\\..\\boot.ini", "a/b.jpg", "a\0b"] {
+        for name in [
+            "../../etc/passwd",
+            "/etc/passwd",
+            "..\\..\\boot.ini",
+            "a/b.jpg",
+            "a\0b",
+            "pit\u{202e}gpj.exe",
+            "\u{2066}x",
+            "\u{200f}x",
+        ] {
             let file = attachment(&photo, "image/jpeg", name);
             let report = pb::FieldReport { attachments: vec![file], ..tablet.find() };
             let refused = tablet.submit(&report).await.unwrap_err();

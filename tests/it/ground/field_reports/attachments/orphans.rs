@@ -1,7 +1,6 @@
 //! What nobody needs is deleted, and nothing else ever is.
 
-use std::fs::{self, File};
-use std::path::PathBuf;
+use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,13 +10,18 @@ use safelane::app::attachment::orphans::Collected;
 use safelane::clock::Clock;
 use safelane::files::place::Place;
 use safelane::rpc::journal::CODEC;
+use safelane::store::migrate::renew_epoch;
+use sqlx::types::Uuid;
+use tonic::Code;
 
 use super::super::rig::Tablet;
+use super::replicas::upload_patiently;
 use super::resume::{open, until};
 use super::rig::{
-    begin, chunk, digits, disk_now, download, durable, files, messages, objects, photo, send, sha256,
-    submitted, upload,
+    begin, chunk, digits, disk_now, download, durable, files, messages, object_path, objects, photo, send,
+    sha256, submitted, upload,
 };
+use crate::desk::reason;
 use crate::harness::{World, files_of, in_world};
 
 /// A second, in which whoever looks believes that everything is very old.
@@ -28,11 +32,6 @@ async fn keeper(world: &World) -> App {
     let (objects, staging) = Place::Folder(files_of(&world.database.name)).open().unwrap();
     let clock = Arc::clone(&world.clock) as Arc<dyn Clock>;
     App::connect(world.store.clone(), Attachments::new(objects, staging), clock, CODEC).await.unwrap()
-}
-
-fn object_path(world: &World, content: &[u8]) -> PathBuf {
-    let digits = digits(content);
-    files_of(&world.database.name).join("objects").join(&digits[..2]).join(&digits)
 }
 
 /// Puts a file into the store that no row refers to, as a crash does.
@@ -55,7 +54,12 @@ async fn old_uploads_and_objects_that_nobody_refers_to_are_deleted_and_nothing_e
         let foreign = files_of(&world.database.name).join("objects/readme.txt");
         fs::write(&foreign, b"not ours").unwrap();
         let keeper = keeper(world).await;
-        assert_eq!(keeper.collect_orphans().await.unwrap(), Collected::default(), "everything is young");
+        let before = keeper.collect_orphans().await.unwrap();
+        assert_eq!(
+            before,
+            Collected::default(),
+            "uploads are young, and objects are seen for the first time"
+        );
         world.clock.set(LATE);
         let collected = keeper.collect_orphans().await.unwrap();
         let expected = Collected { uploads: 1, upload_bytes: 2_500, objects: 1, object_bytes: 7_000 };
@@ -95,49 +99,134 @@ async fn an_upload_that_goes_on_is_not_taken_away_for_its_age() {
     .await;
 }
 
+/// The database says when it first saw an object without a row, and since when it is being deleted.
+async fn mark(world: &World, content: &[u8], deleting_since: Option<&str>) {
+    sqlx::query(
+        "INSERT INTO orphans (sha256, size, first_seen_at, deleting_since)
+         VALUES (decode($1, 'hex'), 1, '1998-01-01', $2::timestamptz)",
+    )
+    .bind(digits(content))
+    .bind(deleting_since)
+    .execute(&mut world.database.connect().await)
+    .await
+    .unwrap();
+}
+
+async fn marks(world: &World) -> i64 {
+    let counted = sqlx::query_scalar("SELECT count(*) FROM orphans");
+    counted.fetch_one(&mut world.database.connect().await).await.unwrap()
+}
+
 /// An old object without a row is about to be deleted in the very moment in which somebody uploads the same file.
 #[tokio::test]
 async fn a_file_that_is_uploaded_while_its_orphan_is_collected_is_there_afterwards() {
     in_world(async |world| {
         let tablet = Tablet::open(world).await;
         let keeper = keeper(world).await;
-        world.clock.set(LATE);
-        let mut collected = 0;
         for seed in 0..40 {
             let photo = photo(seed, 3_000);
             let report = submitted(&tablet, &[&photo]).await;
             orphan(world, &photo);
+            mark(world, &photo, None).await;
             let id = &report.report_id;
-            let (uploaded, found) =
-                tokio::join!(upload(&tablet.service, id, &photo), keeper.collect_orphans());
-            collected += found.unwrap().objects;
-            assert!(uploaded.unwrap().present);
+            let ((), collected) =
+                tokio::join!(upload_patiently(&tablet.service, id, &photo), keeper.collect_orphans());
+            assert!(collected.unwrap().objects <= 1);
             let (_, content) = download(&tablet.service, id, sha256(&photo), (0, 0)).await.unwrap();
             assert!(content == photo, "{seed}");
         }
         assert_eq!(objects(world).len(), 40);
-        assert!(collected <= 40);
+        keeper.collect_orphans().await.unwrap();
+        assert_eq!((objects(world).len(), marks(world).await), (40, 0));
+        keeper.writer().finish().await;
+    })
+    .await;
+}
+
+/// After a backup of the database was restored, files that came later have no row, however old they are.
+#[tokio::test]
+async fn an_object_is_deleted_long_after_it_was_first_seen_without_a_row_whatever_its_age() {
+    in_world(async |world| {
+        let tablet = Tablet::open(world).await;
+        let keeper = keeper(world).await;
+        let (lost, sent_again) = (photo(1, 100), photo(2, 100));
+        let report = submitted(&tablet, &[&sent_again]).await;
+        for content in [&lost, &sent_again] {
+            orphan(world, content);
+            let file = fs::File::options().write(true).open(object_path(world, content)).unwrap();
+            file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+        }
+        for (day, left) in [("2020-01-01", 2), ("2020-01-30", 2), ("2020-01-31", 1)] {
+            world.clock.set(&format!("{day}T00:00:00Z"));
+            keeper.collect_orphans().await.unwrap();
+            assert_eq!(objects(world).len(), left, "{day}");
+            if day == "2020-01-30" {
+                assert!(upload(&tablet.service, &report.report_id, &sent_again).await.unwrap().present);
+                assert_eq!(marks(world).await, 1, "whoever keeps a file takes its mark away");
+            }
+        }
+        assert!(!object_path(world, &lost).exists());
+        assert_eq!(marks(world).await, 0);
         keeper.writer().finish().await;
     })
     .await;
 }
 
 #[tokio::test]
-async fn the_age_of_an_object_is_that_of_its_file() {
+async fn a_new_epoch_forgets_what_an_old_backup_has_seen() {
     in_world(async |world| {
-        let (old, young) = (photo(1, 100), photo(2, 100));
-        for (content, days) in [(&old, 31), (&young, 29)] {
-            orphan(world, content);
-            let age = Duration::from_hours(24 * days);
-            let file = File::options().write(true).open(object_path(world, content)).unwrap();
-            file.set_modified(disk_now(world) - age).unwrap();
-        }
-        let now = jiff::Timestamp::try_from(disk_now(world)).unwrap();
-        world.clock.set(&now.to_string());
+        let (keeper, lost) = (keeper(world).await, photo(1, 100));
+        orphan(world, &lost);
+        mark(world, &lost, None).await;
+        renew_epoch(&world.store).await.unwrap();
+        assert_eq!(keeper.collect_orphans().await.unwrap(), Collected::default());
+        assert!(object_path(world, &lost).exists());
+        keeper.writer().finish().await;
+    })
+    .await;
+}
+
+/// A service died, or its store did not answer, while it deleted: nobody knows when the object will be gone.
+#[tokio::test]
+async fn a_file_whose_deletion_is_under_way_is_not_kept_until_that_is_over() {
+    in_world(async |world| {
+        let tablet = Tablet::open(world).await;
         let keeper = keeper(world).await;
-        // The server itself may have been faster.
+        let photo = photo(1, 50_000);
+        let report = submitted(&tablet, &[&photo]).await;
+        let id = &report.report_id;
+        orphan(world, &photo);
+        mark(world, &photo, Some("1998-06-15 11:30Z")).await;
+        world.clock.set("1998-06-15T12:00:00Z");
+        let refused = upload(&tablet.service, id, &photo).await.unwrap_err();
+        assert_eq!((refused.code(), reason(&refused).0.as_str()), (Code::Unavailable, "FILES_AWAY"));
+        assert_eq!(durable(&tablet.service, id, &photo).await, (50_000, false), "all bytes are there");
+        assert_eq!(keeper.collect_orphans().await.unwrap().objects, 0, "somebody may still be at it");
+        world.clock.set("1998-06-15T12:30:00Z");
+        assert_eq!(keeper.collect_orphans().await.unwrap().objects, 1);
+        assert_eq!((objects(world).len(), marks(world).await), (0, 0));
+        assert!(send(&tablet.service, vec![begin(id, sha256(&photo))]).await.unwrap().present);
+        let (_, content) = download(&tablet.service, id, sha256(&photo), (0, 0)).await.unwrap();
+        assert!(content == photo);
+        keeper.writer().finish().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_files_of_another_installation_are_left_alone() {
+    in_world(async |world| {
+        let (keeper, lost) = (keeper(world).await, photo(1, 100));
         keeper.collect_orphans().await.unwrap();
-        assert!(!object_path(world, &old).exists() && object_path(world, &young).exists());
+        let marker = files_of(&world.database.name).join("installation");
+        let ours: Uuid = fs::read_to_string(&marker).unwrap().trim().parse().unwrap();
+        orphan(world, &lost);
+        mark(world, &lost, None).await;
+        fs::write(&marker, Uuid::from_u128(7).to_string()).unwrap();
+        assert_eq!(keeper.collect_orphans().await.unwrap(), Collected::default());
+        assert!(object_path(world, &lost).exists());
+        fs::write(&marker, format!("{ours}\n")).unwrap();
+        assert_eq!(keeper.collect_orphans().await.unwrap().objects, 1);
         keeper.writer().finish().await;
     })
     .await;

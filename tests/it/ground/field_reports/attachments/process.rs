@@ -115,10 +115,10 @@ async fn an_operator_with_too_much_that_is_not_finished_finishes_that_first() {
         let report = submitted(&tablet, &[&begun, &new]).await;
         let id = &report.report_id;
         send(&tablet.service, messages(id, &begun, 0..50_000, CHUNK)).await.unwrap();
-        // Eight gibibytes of holes: they take no place on the disk.
+        // One that will have eight gibibytes: what counts is what will be there.
         let uploads = files_of(&world.database.name).join("uploads").join(&tablet.works.desk.operator_id);
-        let many = uploads.join(format!("{}-{}", "00".repeat(32), 1));
-        std::fs::File::create(&many).unwrap().set_len(8 << 30).unwrap();
+        let many = uploads.join(format!("{}-{}", "00".repeat(32), (8_u64 << 30) - 150_000));
+        std::fs::write(&many, b"x").unwrap();
         let refused = upload(&tablet.service, id, &new).await.unwrap_err();
         assert_eq!(
             (refused.code(), reason(&refused).0.as_str()),
@@ -126,7 +126,41 @@ async fn an_operator_with_too_much_that_is_not_finished_finishes_that_first() {
         );
         assert!(upload(&tablet.service, id, &begun).await.unwrap().present);
         std::fs::remove_file(many).unwrap();
+        let some = |number: usize| uploads.join(format!("{number:064x}-1"));
+        (0..2_000).for_each(|number| std::fs::write(some(number), b"").unwrap());
+        let refused = upload(&tablet.service, id, &new).await.unwrap_err();
+        assert_eq!(refused.code(), Code::ResourceExhausted);
+        assert!(
+            refused.message().contains("unfinished uploads of an operator is limited to 2000"),
+            "{refused:?}"
+        );
+        std::fs::remove_file(some(7)).unwrap();
         assert!(upload(&tablet.service, id, &new).await.unwrap().present);
+    })
+    .await;
+}
+
+/// A tablet on a bad link sends a photo in many calls.
+#[tokio::test]
+async fn an_upload_in_many_calls_is_not_read_again_at_each() {
+    in_world(async |world| {
+        let tablet = Tablet::open(world).await;
+        let photo = photo(1, 100_000);
+        let report = submitted(&tablet, &[&photo]).await;
+        let id = &report.report_id;
+        let uploads = files_of(&world.database.name).join("uploads").join(&tablet.works.desk.operator_id);
+        for reads_again in [true, false] {
+            send(&tablet.service, messages(id, &photo, 0..90_000, CHUNK)).await.unwrap();
+            let staged = std::fs::read_dir(&uploads).unwrap().next().unwrap().unwrap().path();
+            let written_at = std::fs::metadata(&staged).unwrap().modified().unwrap();
+            // Other bytes of the same length: whoever reads them finds another hash.
+            std::fs::write(&staged, vec![7; 90_000]).unwrap();
+            if !reads_again {
+                std::fs::File::options().write(true).open(&staged).unwrap().set_modified(written_at).unwrap();
+            }
+            let told = send(&tablet.service, messages(id, &photo, 90_000..100_000, CHUNK)).await;
+            assert_eq!(told.is_err(), reads_again, "{told:?}");
+        }
     })
     .await;
 }

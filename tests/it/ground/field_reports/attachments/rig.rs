@@ -44,6 +44,12 @@ pub(super) fn digits(content: &[u8]) -> String {
     safelane::files::hex(&Sha256::digest(content).into())
 }
 
+/// Where a file is that is whole.
+pub(super) fn object_path(world: &World, content: &[u8]) -> PathBuf {
+    let digits = digits(content);
+    files_of(&world.database.name).join("objects").join(&digits[..2]).join(&digits)
+}
+
 /// What the clock of the disk says now.
 pub(super) fn disk_now(world: &World) -> SystemTime {
     let probe = files_of(&world.database.name).join("now");
@@ -82,7 +88,7 @@ pub(super) fn begin(report: &str, sha256: Vec<u8>) -> pb::UploadAttachmentReques
 
 pub(super) fn chunk(write_offset: usize, content: &[u8]) -> pb::UploadAttachmentRequest {
     let write_offset = i64::try_from(write_offset).unwrap();
-    let chunk = pb::UploadChunk { write_offset, content: content.to_vec() };
+    let chunk = pb::UploadChunk { write_offset, content: content.to_vec().into() };
     pb::UploadAttachmentRequest { part: Some(Part::Chunk(chunk)) }
 }
 
@@ -158,7 +164,7 @@ pub(super) async fn download(
     Ok((file, content))
 }
 
-/// Every file below the folder of a world, by its path in there.
+/// Every file below the folder of a world, by its path in there, but for the one that says whose they are.
 pub(super) fn files(world: &World) -> Vec<String> {
     let root = files_of(&world.database.name);
     let mut found = Vec::new();
@@ -173,6 +179,7 @@ pub(super) fn files(world: &World) -> Vec<String> {
             }
         }
     }
+    found.retain(|path| path != "installation");
     found.sort();
     found
 }

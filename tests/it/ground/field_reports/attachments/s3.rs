@@ -36,6 +36,11 @@ async fn photos_go_to_a_bucket_and_come_back_in_ranges() {
         let id = &report.report_id;
         let lost = photo(3, 1_000);
         bucket.put(&format!("/photos/of/teams/objects/{}/{}", &digits(&lost)[..2], digits(&lost)), &lost);
+        sqlx::query("INSERT INTO orphans (sha256, size, first_seen_at) VALUES (decode($1, 'hex'), 1000, '1998-01-01')")
+            .bind(digits(&lost))
+            .execute(&mut world.database.connect().await)
+            .await
+            .unwrap();
         let mut service = serving(world, &bucket, &data).await;
         let connected = client(connect(service.address).await);
         for photo in [&small, &large] {
@@ -49,9 +54,9 @@ async fn photos_go_to_a_bucket_and_come_back_in_ranges() {
         let key = |content: &[u8]| {
             format!("/photos/of/teams/objects/{}/{}", &digits(content)[..2], digits(content))
         };
-        let mut keys = vec![key(&small), key(&large)];
+        let mut keys = vec![key(&small), key(&large), "/photos/of/teams/installation".to_owned()];
         keys.sort();
-        // The service tidied up when it began: what nobody refers to is gone.
+        // The service tidied up when it began: what nobody refers to for long is gone.
         let tidied = async {
             while bucket.keys().contains(&key(&lost)) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -92,12 +97,80 @@ async fn a_bucket_that_refuses_loses_nothing_of_an_upload() {
         bucket.fail(false);
         let nothing = super::rig::messages(id, &photo, 0..0, 1);
         assert!(super::rig::send(&connected, nothing).await.unwrap().present, "without another byte");
-        assert_eq!(bucket.keys().len(), 1);
+        assert_eq!(photos_in(&bucket), 1);
         assert!(
             service.errors().contains("the store of attachments does not answer"),
             "{}",
             service.errors()
         );
+        drop(connected);
+        service.signal("TERM");
+        assert!(service.ended(GONE).await.success());
+    })
+    .await;
+}
+
+fn photos_in(bucket: &Bucket) -> usize {
+    bucket.keys().iter().filter(|key| key.contains("/objects/")).count()
+}
+
+#[tokio::test]
+async fn a_large_file_that_cannot_be_sent_leaves_no_parts_behind() {
+    in_world(async |world| {
+        let (bucket, data) = (Bucket::start().await, DataDir::new());
+        let tablet = Tablet::open(world).await;
+        let photo = photo(1, 12_000_000);
+        let report = submitted(&tablet, &[&photo]).await;
+        let id = &report.report_id;
+        let mut service = serving(world, &bucket, &data).await;
+        let connected = client(connect(service.address).await);
+        bucket.fail_parts(true);
+        let refused = upload(&connected, id, &photo).await.unwrap_err();
+        assert_eq!((refused.code(), reason(&refused).0.as_str()), (Code::Unavailable, "FILES_AWAY"));
+        assert_eq!((photos_in(&bucket), bucket.parts()), (0, 0), "{:?}", bucket.requests());
+        bucket.fail_parts(false);
+        assert!(upload(&connected, id, &photo).await.unwrap().present);
+        assert_eq!(bucket.parts(), 0);
+        let (_, content) = download(&connected, id, sha256(&photo), (0, 0)).await.unwrap();
+        assert!(content == photo);
+        drop(connected);
+        service.signal("TERM");
+        assert!(service.ended(GONE).await.success());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_bucket_has_is_not_sent_and_what_it_has_wrong_or_lost_is_sent_again() {
+    in_world(async |world| {
+        let (bucket, data) = (Bucket::start().await, DataDir::new());
+        let tablet = Tablet::open(world).await;
+        let (there, short) = (photo(1, 50_000), photo(2, 60_000));
+        let report = submitted(&tablet, &[&there, &short]).await;
+        let id = &report.report_id;
+        let key = |content: &[u8]| {
+            format!("/photos/of/teams/objects/{}/{}", &digits(content)[..2], digits(content))
+        };
+        bucket.put(&key(&there), &there);
+        bucket.put(&key(&short), &short[..10]);
+        let mut service = serving(world, &bucket, &data).await;
+        let connected = client(connect(service.address).await);
+        let sent = |content: &[u8]| {
+            let asked = format!("PUT {}", key(content));
+            bucket.requests().iter().filter(|request| **request == asked).count()
+        };
+        for photo in [&there, &short] {
+            assert!(upload(&connected, id, photo).await.unwrap().present);
+            let (_, content) = download(&connected, id, sha256(photo), (0, 0)).await.unwrap();
+            assert!(content == *photo);
+        }
+        assert_eq!((sent(&there), sent(&short)), (0, 1));
+        bucket.lose(&key(&there));
+        let lost = download(&connected, id, sha256(&there), (0, 0)).await.unwrap_err();
+        assert_eq!((lost.code(), reason(&lost).0.as_str()), (Code::DataLoss, "FILE_LOST"));
+        assert_eq!(durable(&connected, id, &there).await, (0, false));
+        assert!(upload(&connected, id, &there).await.unwrap().present);
+        assert_eq!((durable(&connected, id, &there).await, sent(&there)), ((50_000, true), 1));
         drop(connected);
         service.signal("TERM");
         assert!(service.ended(GONE).await.success());

@@ -1,0 +1,45 @@
+//! Opening an upload: where it was left, as it is on the disk, or as a new one, if there is room.
+
+use crate::error::Error;
+use crate::files::UploadKey;
+use crate::files::objects::io_away;
+use crate::files::resting::Resting;
+use crate::files::staged::Staged;
+use crate::files::staging::Staging;
+
+/// The most bytes that one operator's unfinished uploads may have when they are finished: 8 GiB.
+pub(super) const UNFINISHED_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
+/// The most unfinished uploads of one operator.
+pub(super) const UNFINISHED_MAX: u64 = 2_000;
+
+/// Opens an upload. This blocks.
+///
+/// # Errors
+/// A quota when a new one is one too many: what was begun may be ended, that is how there is room again. `Files` when the
+/// folder fails or is full; `Contended` when another process writes it.
+pub(super) fn open(staging: &Staging, resting: &Resting, key: &UploadKey) -> Result<Staged, Error> {
+    let told = |error| io_away(&error);
+    let staged = match resting.wake(key).map_err(told)? {
+        Some(staged) => staged,
+        None => staging.open(key).map_err(told)?,
+    };
+    if staged.offset() == 0 {
+        expect_room(staging, key)?;
+    }
+    if !staged.is_whole() {
+        staging.expect_space().map_err(told)?;
+    }
+    Ok(staged)
+}
+
+fn expect_room(staging: &Staging, key: &UploadKey) -> Result<(), Error> {
+    let unfinished = staging.unfinished(key.operator).map_err(|error| io_away(&error))?;
+    if UNFINISHED_MAX <= unfinished.count {
+        return Err(Error::Quota { what: "unfinished uploads of an operator", max: UNFINISHED_MAX });
+    }
+    if UNFINISHED_BYTES_MAX < unfinished.bytes.saturating_add(key.size.unsigned_abs()) {
+        let what = "bytes of an operator's unfinished uploads";
+        return Err(Error::Quota { what, max: UNFINISHED_BYTES_MAX });
+    }
+    Ok(())
+}

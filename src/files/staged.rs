@@ -1,0 +1,345 @@
+//! One upload with its writer. It holds a lock of its file, so that there is one writer among all processes that share the
+//! folder; a file that somebody else has locked, or put another in the place of, is refused with `WouldBlock`.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::domain::field_report::media::{Sniffer, WINDOW};
+use crate::files::staging::{Staging, remove};
+use crate::files::{Sha256Sum, UploadKey};
+
+/// So many bytes are made durable at once: a flush for every chunk would cost far more than the chunk.
+const SYNC_BYTES: u64 = 8 * 1024 * 1024;
+/// Bytes that are read at a time when an upload goes on.
+const READ_BYTES: usize = 256 * 1024;
+
+/// An upload with its writer.
+#[derive(Debug)]
+pub struct Staged {
+    staging: Staging,
+    key: UploadKey,
+    /// None until there are bytes: whoever sends none takes no room.
+    file: Option<File>,
+    offset: u64,
+    unsynced: u64,
+    /// Whether its name is durable.
+    named: bool,
+    /// Why something could not be written. What is there is then not what it should be.
+    broken: Option<ErrorKind>,
+    digest: Sha256,
+    sniffer: Sniffer,
+}
+
+impl Staged {
+    pub(super) fn open(staging: &Staging, key: &UploadKey) -> io::Result<Self> {
+        let mut staged = Self {
+            staging: staging.clone(),
+            key: *key,
+            file: None,
+            offset: 0,
+            unsynced: 0,
+            named: false,
+            broken: None,
+            digest: Sha256::new(),
+            sniffer: Sniffer::default(),
+        };
+        match OpenOptions::new().read(true).append(true).open(staged.path()) {
+            Ok(file) => staged.read(file)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        Ok(staged)
+    }
+
+    /// Takes in what is there: only the hash of all of it counts.
+    fn read(&mut self, file: File) -> io::Result<()> {
+        let mut file = self.lock(file)?;
+        let mut piece = vec![0; READ_BYTES];
+        loop {
+            let read = file.read(&mut piece)?;
+            if read == 0 {
+                break;
+            }
+            self.take_in(&piece[..read]);
+        }
+        self.file = Some(file);
+        Ok(())
+    }
+
+    fn create(&mut self) -> io::Result<&mut File> {
+        let path = self.path();
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        self.staging.expect_space()?;
+        let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+        let file = self.lock(file)?;
+        if file.metadata()?.len() != 0 {
+            // Somebody else was here since this one was opened.
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        Ok(self.file.insert(file))
+    }
+
+    fn lock(&self, file: File) -> io::Result<File> {
+        file.try_lock()?;
+        if self.is_in_place(&file)? { Ok(file) } else { Err(ErrorKind::WouldBlock.into()) }
+    }
+
+    /// Whether the name still is that of this file: whoever finished it meanwhile has taken the name away.
+    fn is_in_place(&self, file: &File) -> io::Result<bool> {
+        let there = match fs::metadata(self.path()) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            there => there?,
+        };
+        let this = file.metadata()?;
+        Ok((there.dev(), there.ino()) == (this.dev(), this.ino()))
+    }
+
+    fn take_in(&mut self, content: &[u8]) {
+        self.digest.update(content);
+        self.sniffer.update(content);
+        self.offset += content.len() as u64;
+        self.unsynced += content.len() as u64;
+    }
+
+    pub(super) fn path(&self) -> PathBuf {
+        self.staging.path(&self.key)
+    }
+
+    /// Which one it is.
+    #[must_use]
+    pub const fn key(&self) -> &UploadKey {
+        &self.key
+    }
+
+    /// Bytes that are there.
+    #[must_use]
+    pub const fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Whether all bytes are there.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        i64::try_from(self.offset) == Ok(self.key.size)
+    }
+
+    /// Why something could not be written: this writer must not go on, and what is there must not be kept.
+    #[must_use]
+    pub fn broken(&self) -> Option<io::Error> {
+        self.broken.map(io::Error::from)
+    }
+
+    /// Adds the next bytes.
+    ///
+    /// # Errors
+    /// Fails when they cannot be written; then this writer must not go on. `WouldBlock` when somebody else writes.
+    pub fn append(&mut self, content: &[u8]) -> io::Result<()> {
+        let written = self.write(content);
+        self.broken = written.as_ref().err().map(io::Error::kind);
+        written
+    }
+
+    fn write(&mut self, content: &[u8]) -> io::Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => self.create()?,
+        };
+        file.write_all(content)?;
+        self.take_in(content);
+        if SYNC_BYTES <= self.unsynced { self.sync() } else { Ok(()) }
+    }
+
+    /// Makes everything durable.
+    ///
+    /// # Errors
+    /// Fails when the disk does: then nothing of the upload is left.
+    pub fn sync(&mut self) -> io::Result<()> {
+        self.sync_content()?;
+        if self.file.is_some() && !self.named {
+            self.staging.sync_name(&self.path())?;
+            self.named = true;
+        }
+        Ok(())
+    }
+
+    /// Makes the bytes durable, not the name: that is enough for a file that gets another one at once.
+    fn sync_content(&mut self) -> io::Result<()> {
+        if let Some(error) = self.broken() {
+            return Err(error);
+        }
+        let Some(file) = self.file.as_ref().filter(|_| self.unsynced != 0) else { return Ok(()) };
+        if let Err(error) = file.sync_data() {
+            // The kernel tells it once: a second flush would succeed without these bytes.
+            self.broken = Some(error.kind());
+            remove(&self.path())?;
+            return Err(error);
+        }
+        self.unsynced = 0;
+        Ok(())
+    }
+
+    /// Hash and media type of a file whose bytes are all there, which are durable now.
+    ///
+    /// # Errors
+    /// Fails when the disk does; `WouldBlock` when the file is not the one that was written here.
+    pub fn look(&mut self) -> io::Result<(Sha256Sum, &'static str)> {
+        self.sync_content()?;
+        let tail = match &self.file {
+            None => Vec::new(),
+            Some(file) if file.metadata()?.len() == self.offset && self.is_in_place(file)? => {
+                let mut tail = vec![0; WINDOW.min(usize::try_from(self.offset).unwrap_or(WINDOW))];
+                let from = self.offset - tail.len() as u64;
+                file.read_exact_at(&mut tail, from)?;
+                tail
+            }
+            Some(_) => return Err(ErrorKind::WouldBlock.into()),
+        };
+        Ok((self.digest.clone().finalize().into(), self.sniffer.media_type(&tail)))
+    }
+
+    /// Deletes what is there: it was kept, or is not the file that it was to be.
+    ///
+    /// # Errors
+    /// Fails when the folder cannot be written.
+    pub fn discard(self) -> io::Result<()> {
+        remove(&self.path())
+    }
+
+    /// Lets others write. None when nothing is there, or it is not durable.
+    pub(super) fn rest(self) -> Option<Rested> {
+        let file =
+            self.file.as_ref().filter(|_| self.broken.is_none() && self.named && self.unsynced == 0)?;
+        let written_at = file.metadata().and_then(|found| found.modified()).ok()?;
+        file.unlock().ok()?;
+        Some(Rested { staged: self, written_at })
+    }
+}
+
+/// An upload that nobody writes now, with what its bytes came to.
+#[derive(Debug)]
+pub(super) struct Rested {
+    staged: Staged,
+    written_at: SystemTime,
+}
+
+impl Rested {
+    /// Goes on with it. None when somebody else has written meanwhile.
+    pub(super) fn wake(self) -> io::Result<Option<Staged>> {
+        let Some(file) = &self.staged.file else { return Ok(None) };
+        file.try_lock()?;
+        Ok(self.is_as_it_was().then_some(self.staged))
+    }
+
+    /// Whether what is there, all of which is durable, is what was left.
+    pub(super) fn is_as_it_was(&self) -> bool {
+        let Some(file) = &self.staged.file else { return false };
+        let same = file.metadata().is_ok_and(|found| {
+            found.len() == self.staged.offset && found.modified().is_ok_and(|at| at == self.written_at)
+        });
+        same && self.staged.is_in_place(file).unwrap_or(false)
+    }
+
+    pub(super) const fn key(&self) -> &UploadKey {
+        &self.staged.key
+    }
+
+    pub(super) const fn offset(&self) -> u64 {
+        self.staged.offset
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    use uuid::Uuid;
+
+    use super::*;
+
+    const KEY: UploadKey = UploadKey { operator: Uuid::nil(), sha256: [1; 32], size: 9 };
+
+    fn folder() -> (tempfile::TempDir, Staging) {
+        let folder = tempfile::tempdir().unwrap();
+        let staging = Staging::new(folder.path().to_owned());
+        (folder, staging)
+    }
+
+    #[test]
+    fn after_a_failed_flush_nothing_is_left_and_no_second_one_succeeds() {
+        let (_folder, staging) = folder();
+        let mut staged = staging.open(&KEY).unwrap();
+        staged.append(b"12345").unwrap();
+        // A socket takes bytes, and cannot be flushed.
+        let (socket, _peer) = UnixStream::pair().unwrap();
+        staged.file = Some(File::from(OwnedFd::from(socket)));
+        staged.sync().unwrap_err();
+        assert!(staged.broken().is_some() && !staging.has(&KEY));
+        staged.sync().unwrap_err();
+        staged.look().unwrap_err();
+        assert!(staged.rest().is_none());
+        assert_eq!(staging.open(&KEY).unwrap().offset(), 0, "it begins anew");
+    }
+
+    #[test]
+    fn there_is_one_writer_whatever_process_it_is_in() {
+        let (_folder, staging) = folder();
+        let blocked = |opened: io::Result<Staged>| opened.unwrap_err().kind() == ErrorKind::WouldBlock;
+        let (mut one, mut two) = (staging.open(&KEY).unwrap(), staging.open(&KEY).unwrap());
+        one.append(b"123").unwrap();
+        assert_eq!(two.append(b"123").unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert!(two.broken().is_some() && blocked(staging.open(&KEY)));
+        one.sync().unwrap();
+        let rested = one.rest().unwrap();
+        let mut three = staging.open(&KEY).unwrap();
+        assert_eq!(three.offset(), 3);
+        rested.wake().unwrap_err();
+        three.append(b"456789").unwrap();
+        assert!(three.is_whole());
+        // Somebody who ignores locks.
+        let path = three.path();
+        File::options().append(true).open(&path).unwrap().write_all(b"x").unwrap();
+        assert_eq!(three.look().unwrap_err().kind(), ErrorKind::WouldBlock);
+        File::options().write(true).open(&path).unwrap().set_len(9).unwrap();
+        assert_eq!(three.look().unwrap().1, "text/plain");
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, b"123456789").unwrap();
+        assert_eq!(three.look().unwrap_err().kind(), ErrorKind::WouldBlock, "another file of that name");
+    }
+
+    #[test]
+    fn one_that_rested_goes_on_without_being_read_unless_it_has_changed() {
+        let (_folder, staging) = folder();
+        let mut staged = staging.open(&KEY).unwrap();
+        staged.append(b"1234").unwrap();
+        staged.sync().unwrap();
+        let rested = staged.rest().unwrap();
+        assert!(rested.is_as_it_was());
+        let mut staged = rested.wake().unwrap().unwrap();
+        staged.append(b"56789").unwrap();
+        let (sha256, _) = staged.look().unwrap();
+        assert_eq!(sha256, <[u8; 32]>::from(Sha256::digest(b"123456789")));
+        staged.sync().unwrap();
+        let path = staged.path();
+        let rested = staged.rest().unwrap();
+        fs::write(path, b"12345").unwrap();
+        assert!(!rested.is_as_it_was() && rested.wake().unwrap().is_none());
+    }
+
+    #[test]
+    fn who_sends_nothing_takes_no_room_and_a_full_disk_takes_nothing_new() {
+        let (_folder, staging) = folder();
+        let staged = staging.open(&KEY).unwrap();
+        assert!(staged.rest().is_none() && !staging.has(&KEY));
+        let mut staged = staging.with_reserve(u64::MAX).open(&KEY).unwrap();
+        assert_eq!(staged.append(b"1").unwrap_err().kind(), ErrorKind::StorageFull);
+        assert!(!staging.has(&KEY));
+    }
+}
