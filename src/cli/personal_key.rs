@@ -22,7 +22,7 @@ const OTHERS: u32 = 0o007;
 /// The setting.
 const SETTING: &str = "--personal-key-file (SAFELANE_PERSONAL_KEY_FILE)";
 
-/// The keys of a service. None with an external database and no file: then personal data is refused.
+/// The keys of a service. None with an external database and no file: then reports are stored without it.
 ///
 /// # Errors
 /// Says what is wrong with the file, without what is in it.
@@ -37,7 +37,7 @@ pub(super) fn load(args: &ServeArgs, database: &Database) -> Result<Option<Perso
 /// Says what cannot be done without keys. Not before the service has started: one that does not says only why.
 pub(super) async fn tell_of_missing(keys: Option<&PersonalKeys>, store: &Store) {
     if keys.is_none() {
-        tracing::info!("no {SETTING}: details of victims are refused, reports are taken without them");
+        tracing::info!("no {SETTING}: details of victims are not kept, reports are stored without them");
     }
     let opens = |id: &String| keys.is_some_and(|keys| keys.ids().any(|known| known == id));
     match list_key_ids(store.pool()).await {
