@@ -21,8 +21,13 @@ pub(super) fn check(settings: &Settings) -> Result<(), StartError> {
 
 /// Connects when it is used.
 pub(super) fn open(settings: &Settings, patience: Duration) -> Result<Connection, StartError> {
-    let channel =
-        endpoint(&settings.server, SERVER)?.connect_timeout(patience).tcp_nodelay(true).connect_lazy();
+    // So that a connection that died is known before its answer is missed.
+    let channel = endpoint(&settings.server, SERVER)?
+        .connect_timeout(patience)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(patience / 2)
+        .keep_alive_timeout(patience)
+        .connect_lazy();
     Ok(InterceptedService::new(channel, Bearer::of(token(settings)?.as_ref())?))
 }
 

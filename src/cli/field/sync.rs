@@ -96,6 +96,8 @@ pub struct Summary {
     pub again_bytes_max: u64,
     /// Reports and files that still wait.
     pub left: u64,
+    /// Reports that arrived, whose details of victims the service does not keep.
+    pub details_left: u64,
     /// Why the team feed was refused; empty when it was not.
     pub feed_refused: String,
     /// Why the last round did not bring everything; empty when it did.
@@ -120,6 +122,8 @@ pub enum Event {
         reference: String,
         /// Why it is held, in words; empty when it is not.
         held: Vec<String>,
+        /// Why the details of its victims are not kept, in words; empty when they are.
+        details: String,
     },
     /// A report was refused.
     Refused {
@@ -160,6 +164,8 @@ pub type Tell = dyn Fn(Event) + Send + Sync;
 pub(super) enum Trouble {
     /// The link or the service is at fault, and another round may help; not before the delay, if the service gave one.
     Link(String, Option<Duration>),
+    /// The service put off a report and took the others. Another round may help, not before the delay.
+    PutOff(String, Option<Duration>),
     /// The service refuses this one thing.
     Refused(String),
     /// Another round would not help.
@@ -178,8 +184,8 @@ impl From<Status> for Trouble {
     fn from(status: Status) -> Self {
         match fate::of_status(&status) {
             fate::Fate::Denied(told) => Self::Stop(told),
-            fate::Fate::Final(told) => Self::Refused(told),
-            fate::Fate::Later(told, wait) => Self::Link(told, wait),
+            fate::Fate::Final(told, _) => Self::Refused(told),
+            fate::Fate::Later(told, wait) | fate::Fate::PutOff(told, wait) => Self::Link(told, wait),
         }
     }
 }

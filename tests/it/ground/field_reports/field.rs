@@ -231,7 +231,11 @@ async fn a_device_that_knows_nothing_says_what_to_do() {
     for field in ["work_date:", "task_id:", "progress.notDoneReason:"] {
         assert!(told.contains(field), "{told}");
     }
-    // Nobody answers there, and nothing is lost by it.
+    // Nobody answers there. Nothing waits, and yet something may be missing: a safety stop.
+    let away = output(safelane(&["field", "sync", "--outbox", outbox, "--once"])).await;
+    assert_eq!(away.status.code(), Some(5), "{}", text(&away.stdout));
+    assert!(text(&away.stdout).contains("not everything was heard: "), "{}", text(&away.stdout));
+    // Nor is anything lost by it.
     std::fs::write(
         &path,
         r#"{"workDate": {"year": 1998, "month": 6, "day": 15},
@@ -242,6 +246,24 @@ async fn a_device_that_knows_nothing_says_what_to_do() {
     let away = output(safelane(&["field", "sync", "--outbox", outbox, "--once"])).await;
     assert_eq!(away.status.code(), Some(3), "{}", text(&away.stdout));
     assert!(text(&away.stdout).contains("nothing is lost"), "{}", text(&away.stdout));
+}
+
+#[tokio::test]
+async fn a_feed_that_is_refused_is_told_by_the_exit_code() {
+    in_world(async |world| {
+        let tablet = Tablet::open(world).await;
+        let pad = Pad { folder: tempfile::tempdir().expect("a folder") };
+        let server = format!("http://{}", world.address);
+        pad.run(&["init", "--server", &server, "--team", &fresh_id()]).await;
+        let file = pad.write("report.json", &found(&tablet, "of nobody").to_string());
+        pad.run(&["capture", "--file", &file]).await;
+        let synced = pad.run(&["sync", "--once"]).await;
+        let told = text(&synced.stdout);
+        // An administrator reports for a team that there is not.
+        assert!(told.contains("the team feed was not taken") && told.contains("NOT_FOUND"), "{told}");
+        assert_eq!(synced.status.code(), Some(5), "{told}");
+    })
+    .await;
 }
 
 #[tokio::test]
