@@ -143,6 +143,19 @@ struct InitArgs {
     /// File with the bearer token, read at each sync; none when the service asks for none
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    #[command(flatten)]
+    trust: TrustArgs,
+}
+
+/// How far the network is trusted.
+#[derive(Debug, clap::Args)]
+struct TrustArgs {
+    /// File with the certificates, as PEM, that the service is known by at https://; by default those of the system
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Send reports and token over the network in the clear, at http://
+    #[arg(long)]
+    insecure: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -181,6 +194,8 @@ struct SyncArgs {
     /// Address of the service, from now on
     #[arg(long, value_name = "URL")]
     server: Option<String>,
+    #[command(flatten)]
+    trust: TrustArgs,
     /// How long to try, such as 90s, 10m or 2h
     #[arg(long = "for", value_name = "DURATION", default_value = "10m", value_parser = parse_duration)]
     lasting: Duration,
@@ -242,6 +257,8 @@ fn init(args: &InitArgs) -> Result<ExitCode, StartError> {
         team_id: args.team.to_string(),
         server: args.server.clone(),
         token_file: args.token_file.as_deref().map(absolute).transpose()?,
+        ca_file: args.trust.ca.as_deref().map(absolute).transpose()?,
+        insecure: args.trust.insecure,
     };
     link::check(&settings)?;
     Outbox::init(&args.outbox.outbox, &settings)?;
@@ -328,9 +345,18 @@ fn find(device: &Device, named: &str) -> Result<String, StartError> {
 
 async fn run_sync(args: SyncArgs) -> Result<ExitCode, StartError> {
     let device = open(&args.outbox)?;
+    let known = device.outbox.settings()?;
+    let mut settings = known.clone();
     if let Some(server) = &args.server {
-        link::check(&Settings { server: server.clone(), ..device.outbox.settings()? })?;
-        device.outbox.set_server(server)?;
+        settings.server.clone_from(server);
+    }
+    if let Some(ca) = &args.trust.ca {
+        settings.ca_file = Some(absolute(ca)?);
+    }
+    settings.insecure |= args.trust.insecure;
+    link::check(&settings)?;
+    if settings != known {
+        device.outbox.set_link(&settings)?;
     }
     let until = if args.once { Until::Once } else { Until::Elapsed(args.lasting) };
     let presenter = Arc::new(Presenter::new(args.json));

@@ -53,6 +53,10 @@ pub struct Settings {
     pub server: String,
     /// File with the caller's token; none when the service asks for none.
     pub token_file: Option<PathBuf>,
+    /// File with the certificates of the authority that the service has its own from; none for those of the system.
+    pub ca_file: Option<PathBuf>,
+    /// Whether reports may go over a network in the clear.
+    pub insecure: bool,
 }
 
 /// The outbox of one device.
@@ -86,6 +90,7 @@ impl Outbox {
                  INSERT INTO device (only, device_id, team_id, server, token_file) VALUES (1, ?1, ?2, ?3, ?4)",
                 rows,
             )?;
+            set_link(tx, settings)?;
             tx.pragma_update(None, "user_version", SCHEMA_VERSION)
         })?;
         // The names of new files are durable with their folder.
@@ -137,14 +142,16 @@ impl Outbox {
     pub fn settings(&self) -> Result<Settings, StartError> {
         self.read(|db| {
             let sql = "-- outbox.settings
-                       SELECT device_id, team_id, server, token_file FROM device";
+                       SELECT device_id, team_id, server, token_file, ca_file, insecure FROM device";
             db.query_row(sql, (), |row| {
-                let token_file: Option<String> = row.get(3)?;
+                let (token_file, ca_file): (Option<String>, Option<String>) = (row.get(3)?, row.get(4)?);
                 Ok(Settings {
                     device_id: row.get(0)?,
                     team_id: row.get(1)?,
                     server: row.get(2)?,
                     token_file: token_file.map(PathBuf::from),
+                    ca_file: ca_file.map(PathBuf::from),
+                    insecure: row.get(5)?,
                 })
             })
         })
@@ -173,16 +180,9 @@ impl Outbox {
         }
     }
 
-    /// Sends to another address from now on.
-    pub fn set_server(&self, server: &str) -> Result<(), StartError> {
-        self.change(|tx| {
-            tx.execute(
-                "-- outbox.set_server
-                 UPDATE device SET server = ?1",
-                [server],
-            )
-        })?;
-        Ok(())
+    /// Sends to another address from now on, or in another way.
+    pub fn set_link(&self, settings: &Settings) -> Result<(), StartError> {
+        self.change(|tx| set_link(tx, settings))
     }
 
     /// Reads, without a transaction.
@@ -207,6 +207,16 @@ impl Outbox {
     fn lock(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn set_link(tx: &Transaction<'_>, settings: &Settings) -> rusqlite::Result<()> {
+    let ca_file = settings.ca_file.as_ref().map(|path| path.display().to_string());
+    tx.execute(
+        "-- outbox.set_link
+         UPDATE device SET server = ?1, ca_file = ?2, insecure = ?3",
+        (&settings.server, ca_file, settings.insecure),
+    )?;
+    Ok(())
 }
 
 /// The version of the schema, after an older one was brought up to it.

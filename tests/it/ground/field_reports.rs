@@ -6,6 +6,7 @@ mod crash;
 mod device_feed;
 mod device_files;
 mod device_refusals;
+mod device_tls;
 mod device_victims;
 mod devices;
 mod examples;

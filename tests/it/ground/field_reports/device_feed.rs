@@ -47,7 +47,13 @@ async fn a_heartbeat_of_a_service_that_cannot_read_is_not_taken_for_all() {
             sqlx::raw_sql("COMMIT").execute(&mut locking).await.expect("it is free");
         };
         let pace = with_feed();
-        let (summary, ()) = tokio::join!(pad.sync_at(&pace, Until::Once), back);
+        let syncing = pad.sync_at(&pace, Until::Once);
+        tokio::pin!(syncing);
+        tokio::select! {
+            ended = &mut syncing => panic!("it ended before the journal could be read: {ended:?}"),
+            () = back => {}
+        }
+        let summary = syncing.await;
         assert_eq!((&*summary.trouble, &*summary.feed_refused), ("", ""), "{summary:?}");
         assert_eq!(pad.status().stops.len(), 1);
         tablet.works.lift(&stop).await.expect("it is lifted");
@@ -84,7 +90,7 @@ async fn a_service_that_is_not_reached_is_told_although_nothing_waits() {
         // It dies without a word, and nobody would wait so long for it.
         let link = BadLink::meeting(world.address, &[Weather::HalfOpen(0)]).await;
         let pad = Pad::new(&tablet.team, link.address);
-        let patient = Pace { patience: Duration::from_secs(3_600), ..with_feed() };
+        let patient = Pace { patience: Duration::from_secs(20), ..with_feed() };
         let summary = pad.sync_at(&patient, Until::Elapsed(Duration::from_millis(500))).await;
         assert_eq!((summary.left, &*summary.trouble), (0, "the time was over"), "{summary:?}");
     })

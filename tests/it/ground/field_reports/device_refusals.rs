@@ -91,7 +91,13 @@ async fn a_report_that_the_service_puts_off_keeps_neither_others_nor_photos_wait
                 .expect("it is dropped");
             conn.close().await.expect("it closes");
         };
-        let (summary, ()) = tokio::join!(pad.sync(LONG), others);
+        let syncing = pad.sync(LONG);
+        tokio::pin!(syncing);
+        tokio::select! {
+            ended = &mut syncing => panic!("others never arrived: {ended:?}"),
+            () = others => {}
+        }
+        let summary = syncing.await;
         assert_eq!((summary.left, summary.refused, Tablet::count(world).await), (0, 0, 3), "{summary:?}");
     })
     .await;

@@ -61,6 +61,8 @@ impl Pad {
             team_id: team.to_owned(),
             server: format!("http://{address}"),
             token_file: with_token.then(|| folder.path().join("token")),
+            ca_file: None,
+            insecure: false,
         };
         let outbox = Outbox::init(&folder.path().join("outbox"), &settings).expect("an outbox");
         let clock = Arc::new(ManualClock::at(START));
@@ -81,7 +83,14 @@ impl Pad {
 
     /// Points the device elsewhere.
     pub(super) fn call(&self, address: SocketAddr) {
-        self.device.outbox.set_server(&format!("http://{address}")).expect("it is noted");
+        self.link(|settings| settings.server = format!("http://{address}"));
+    }
+
+    /// Changes how the device calls the service.
+    pub(super) fn link(&self, change: impl FnOnce(&mut Settings)) {
+        let mut settings = self.device.outbox.settings().expect("they are read");
+        change(&mut settings);
+        self.device.outbox.set_link(&settings).expect("it is noted");
     }
 
     pub(super) async fn sync(&self, until: Until) -> Summary {

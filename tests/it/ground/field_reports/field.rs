@@ -218,8 +218,9 @@ async fn a_device_that_knows_nothing_says_what_to_do() {
     assert_eq!(none.status.code(), Some(1));
     assert!(text(&none.stderr).contains("safelane field init --outbox"), "{}", text(&none.stderr));
     let team = fresh_id();
-    let tls = ["field", "init", "--outbox", outbox, "--server", "https://example.org", "--team", &team];
-    assert!(text(&output(safelane(&tls)).await.stderr).contains("no TLS"));
+    let clear = ["field", "init", "--outbox", outbox, "--server", "http://safelane.example", "--team", &team];
+    let told = text(&output(safelane(&clear)).await.stderr);
+    assert!(told.contains("in the clear") && told.contains("https://"), "{told}");
     let made = ["field", "init", "--outbox", outbox, "--server", "http://127.0.0.1:9", "--team", &team];
     assert!(output(safelane(&made)).await.status.success());
     let again = output(safelane(&made)).await;

@@ -207,8 +207,13 @@ async fn who_is_erased_while_somebody_reads_is_shown_once_and_as_erased() {
             while sqlx::query_scalar::<_, i64>(waits).fetch_one(&mut looking).await.unwrap() == 0 {}
             sqlx::raw_sql("COMMIT").execute(&mut locking).await.unwrap();
         };
-        let (shown, ()) = tokio::join!(read(&tablet, &report.report_id), commit);
-        let shown = shown.unwrap();
+        let reading = read(&tablet, &report.report_id);
+        tokio::pin!(reading);
+        tokio::select! {
+            shown = &mut reading => panic!("it does not look who was erased: {shown:?}"),
+            () = commit => {}
+        }
+        let shown = reading.await.unwrap();
         assert!(shown.len() == 1 && shown[0].details.is_none() && shown[0].erased.is_some(), "{shown:?}");
         let noted = "SELECT cardinality(victim_ids) FROM personal_access";
         assert_eq!(sqlx::query_scalar::<_, i32>(noted).fetch_one(&mut looking).await.unwrap(), 0);
