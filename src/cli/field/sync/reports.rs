@@ -76,11 +76,11 @@ impl Sending<'_> {
                     }
                 }
             }
-            if flying.entries.is_empty() && due.is_empty() {
-                break;
-            }
             if flying.entries.is_empty() {
-                // What was taken has been settled by another process meanwhile.
+                if due.is_empty() {
+                    break;
+                }
+                // What was taken is not to be sent any more.
                 continue;
             }
             let (heard, end) = next_answers(self.pace.within(flying.bytes), &mut answers).await;
