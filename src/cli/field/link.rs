@@ -10,6 +10,7 @@ use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
 
 use crate::cli::client::{Bearer, Connection, endpoint};
 use crate::cli::field::outbox::Settings;
+use crate::cli::field::sync::Pace;
 use crate::config::Secret;
 use crate::error::StartError;
 
@@ -21,14 +22,14 @@ pub(super) fn check(settings: &Settings) -> Result<(), StartError> {
     Bearer::of(token(settings)?.as_ref()).map(drop)
 }
 
-/// Connects when it is used.
-pub(super) fn open(settings: &Settings, patience: Duration) -> Result<Connection, StartError> {
-    // So that a connection that died is known before its answer is missed.
+/// Connects when it is used. Pings keep a connection that is quiet from being forgotten on its way; the answer to one
+/// waits behind whatever else is sent, so that on a slow link it is late and nothing is wrong.
+pub(super) fn open(settings: &Settings, pace: &Pace) -> Result<Connection, StartError> {
     let channel = way_to(settings)?
-        .connect_timeout(patience)
+        .connect_timeout(pace.patience)
         .tcp_nodelay(true)
-        .http2_keep_alive_interval(patience / 2)
-        .keep_alive_timeout(patience)
+        .http2_keep_alive_interval(pace.patience)
+        .keep_alive_timeout(pace.longest())
         .connect_lazy();
     Ok(InterceptedService::new(channel, Bearer::of(token(settings)?.as_ref())?))
 }

@@ -21,6 +21,9 @@ use crate::error::StartError;
 
 pub use rounds::{sync, take_feed};
 
+/// Bytes of reports that are sent without an answer; one report may be larger.
+const BYTES_IN_FLIGHT: usize = 1_024 * 1_024;
+
 /// How hard a sync tries.
 #[derive(Debug, Clone)]
 pub struct Pace {
@@ -55,6 +58,11 @@ impl Default for Pace {
 }
 
 impl Pace {
+    /// How long anything may take, behind all that can be on its way.
+    pub(super) fn longest(&self) -> Duration {
+        self.within(self.unanswered_bytes.max(BYTES_IN_FLIGHT))
+    }
+
     /// How long an answer may take when so many bytes are on their way.
     fn within(&self, bytes: usize) -> Duration {
         let seconds = bytes / self.slowest_link.max(1);

@@ -13,13 +13,10 @@ use crate::cli::field::clock;
 use crate::cli::field::link::patiently;
 use crate::cli::field::outbox::{Due, Entry, Verdict};
 use crate::cli::field::sync::fate::{self, Fate, Why};
-use crate::cli::field::sync::{Event, Pace, Summary, Tell, Trouble};
+use crate::cli::field::sync::{BYTES_IN_FLIGHT, Event, Pace, Summary, Tell, Trouble};
 use crate::rpc::pb;
 use crate::rpc::pb::field_report_service_client::FieldReportServiceClient;
 use crate::rpc::pb::sync_reports_response::Outcome;
-
-/// Bytes of reports that are sent without an answer; one report may be larger.
-const BYTES_IN_FLIGHT: usize = 1_024 * 1_024;
 
 /// What sends the reports of one round.
 pub(super) struct Sending<'a> {

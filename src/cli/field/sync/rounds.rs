@@ -96,7 +96,7 @@ pub async fn take_feed(device: &Device, pace: &Pace, tell: &Tell, follow: bool) 
     };
     let mut wait = pace.first_wait;
     loop {
-        let connection = link::open(&device.outbox.settings()?, pace.patience)?;
+        let connection = link::open(&device.outbox.settings()?, pace)?;
         let before = device.outbox.feed_cursor()?;
         let (told, at_least) = match feed::take(device, pace, tell, connection, follow).await {
             Ok(()) => return Ok(()),
@@ -143,7 +143,7 @@ impl Syncing<'_> {
     async fn round(&mut self) -> Result<(), Trouble> {
         self.summary.rounds += 1;
         self.tell_round()?;
-        let connection = link::open(&self.device.outbox.settings()?, self.pace.patience)?;
+        let connection = link::open(&self.device.outbox.settings()?, self.pace)?;
         let client = FieldReportServiceClient::new(connection.clone());
         let feed = taken_when(self.feed_due, self.device, self.pace, self.tell, connection);
         let mut sending = Sending {
