@@ -107,7 +107,7 @@ impl Outbox {
             return Err(StartError::Refused(told));
         }
         let outbox = Self::connect(dir)?;
-        match outbox.change(|tx| brought_up(tx))? {
+        match outbox.change(brought_up)? {
             SCHEMA_VERSION => Ok(outbox),
             0 => Err(StartError::Refused(format!(
                 "{shown} was not made to the end; run `safelane field init --outbox {shown} ...` again"

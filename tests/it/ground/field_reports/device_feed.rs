@@ -39,11 +39,11 @@ async fn a_heartbeat_of_a_service_that_cannot_read_is_not_taken_for_all() {
         assert_eq!(pad.status().stops, []);
         let operator = tablet.works.desk.operator_id.clone();
         let stop = tablet.works.stop(Target::OperatorId(operator)).await.expect("it is issued");
-        let (mut locking, mut looking) = (world.database.connect().await, world.database.connect().await);
+        let (mut locking, mut watch) = (world.database.connect().await, world.database.connect().await);
         let lock = "BEGIN; LOCK TABLE change_subjects IN ACCESS EXCLUSIVE MODE";
         sqlx::raw_sql(lock).execute(&mut locking).await.expect("it is locked");
         let back = async {
-            tried_twice(&mut looking).await;
+            tried_twice(&mut watch).await;
             sqlx::raw_sql("COMMIT").execute(&mut locking).await.expect("it is free");
         };
         let pace = with_feed();
@@ -57,7 +57,7 @@ async fn a_heartbeat_of_a_service_that_cannot_read_is_not_taken_for_all() {
         assert_eq!((&*summary.trouble, &*summary.feed_refused), ("", ""), "{summary:?}");
         assert_eq!(pad.status().stops.len(), 1);
         tablet.works.lift(&stop).await.expect("it is lifted");
-        for conn in [locking, looking] {
+        for conn in [locking, watch] {
             conn.close().await.expect("it closes");
         }
     })

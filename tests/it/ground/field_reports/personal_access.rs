@@ -190,7 +190,7 @@ async fn who_is_erased_while_somebody_reads_is_shown_once_and_as_erased() {
         let tablet = Tablet::open(world).await;
         let report = accident(&tablet, vec![victim(NAME)]);
         tablet.submit(&report).await.unwrap();
-        let (mut locking, mut looking) = (world.database.connect().await, world.database.connect().await);
+        let (mut locking, mut watch) = (world.database.connect().await, world.database.connect().await);
         // A reading that has read the details waits for what was erased, and then finds her there.
         let erased = format!(
             "BEGIN; LOCK TABLE erased_victims IN ACCESS EXCLUSIVE MODE;
@@ -204,7 +204,7 @@ async fn who_is_erased_while_somebody_reads_is_shown_once_and_as_erased() {
         let commit = async {
             let waits =
                 "SELECT count(*) FROM pg_locks WHERE relation = 'erased_victims'::regclass AND NOT granted";
-            while sqlx::query_scalar::<_, i64>(waits).fetch_one(&mut looking).await.unwrap() == 0 {}
+            while sqlx::query_scalar::<_, i64>(waits).fetch_one(&mut watch).await.unwrap() == 0 {}
             sqlx::raw_sql("COMMIT").execute(&mut locking).await.unwrap();
         };
         let reading = read(&tablet, &report.report_id);
@@ -216,10 +216,10 @@ async fn who_is_erased_while_somebody_reads_is_shown_once_and_as_erased() {
         let shown = reading.await.unwrap();
         assert!(shown.len() == 1 && shown[0].details.is_none() && shown[0].erased.is_some(), "{shown:?}");
         let noted = "SELECT cardinality(victim_ids) FROM personal_access";
-        assert_eq!(sqlx::query_scalar::<_, i32>(noted).fetch_one(&mut looking).await.unwrap(), 0);
+        assert_eq!(sqlx::query_scalar::<_, i32>(noted).fetch_one(&mut watch).await.unwrap(), 0);
         // Nobody erased her by a change of the journal.
         sqlx::raw_sql("DELETE FROM erased_victims").execute(&mut locking).await.unwrap();
-        for conn in [locking, looking] {
+        for conn in [locking, watch] {
             conn.close().await.unwrap();
         }
     })
