@@ -16,7 +16,7 @@ use super::rig::Tablet;
 use crate::bad_input::day;
 use crate::harness::{PERSONAL_KEY, World, in_world};
 
-/// An accident as a device captures it: without ids, and with halt_work.
+/// An accident as a device captures it: without ids, and with `halt_work`.
 fn accident(tablet: &Tablet, names: &[&str]) -> pb::FieldReport {
     let told = |name: &&str| pb::VictimDetails { salt: vec![], ..details(name) };
     let victim = |name| pb::Victim { details: Some(told(name)), ..pb::Victim::default() };
