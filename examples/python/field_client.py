@@ -14,14 +14,16 @@ import uuid
 from datetime import datetime, timezone
 
 import grpc
-from google.rpc import error_details_pb2
+from google.rpc import code_pb2, error_details_pb2
 from grpc_status import rpc_status
 from safelane.v1 import attachment_pb2, date_pb2, field_report_pb2, field_report_service_pb2
 from safelane.v1 import field_report_service_pb2_grpc, stored_report_pb2
 
 CHUNK = 64 * 1024  # the most bytes of one chunk
 BOOT = str(uuid.uuid4())  # times elapsed are compared within one boot; here that is one process
-RETRY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNKNOWN)
+DOMAIN = "safelane.v1"  # of the service's own refusals
+DENIED = (code_pb2.UNAUTHENTICATED, code_pb2.PERMISSION_DENIED)
+FINAL = (code_pb2.INVALID_ARGUMENT, code_pb2.ALREADY_EXISTS, code_pb2.FAILED_PRECONDITION, code_pb2.NOT_FOUND)
 
 
 class FieldClient:
@@ -60,7 +62,7 @@ class FieldClient:
         return acknowledged(report, again(lambda: self.service.SubmitReport(request, timeout=20)))
 
     def sync(self, reports):
-        """Sends several over one stream. Each is stored or refused alone; what got no answer is sent again."""
+        """Sends several over one stream. Each is stored or refused alone; what got no answer, or was put off, is sent again."""
         waiting = {report.report_id: report for report in reports}
         stored, refused = {}, {}
 
@@ -69,13 +71,21 @@ class FieldClient:
                 field_report_service_pb2.SyncReportsRequest(report=report, sent=self.clock())
                 for report in waiting.values()
             ]
+            put_off = None
             for answer in self.service.SyncReports(iter(outbox), timeout=60):
-                report = waiting[answer.report_id]
+                report = waiting.get(answer.report_id)
+                if report is None:
+                    continue  # answered before: whoever sits between may deliver twice
                 if answer.WhichOneof("outcome") == "stored":
                     stored[answer.report_id] = acknowledged(report, answer.stored)
-                else:
+                elif is_final(answer.refused):
                     refused[answer.report_id] = answer.refused.message
+                else:
+                    put_off = answer.refused
+                    continue
                 del waiting[answer.report_id]
+            if waiting:
+                raise PutOff(put_off)
 
         again(once)
         return stored, refused
@@ -123,26 +133,57 @@ def acknowledged(report, answer):
     return answer
 
 
+class PutOff(Exception):
+    """Some reports were not taken now. `status` is the last refusal; none when an answer is missing."""
+
+    def __init__(self, status):
+        super().__init__(status.message if status else "not every report was answered")
+        self.status = status
+
+
 def again(call, wait=0.5):
-    """Calls until the link holds, and waits as long as the server asks. Any other refusal is final."""
+    """Calls until the link holds, and waits as long as the server asks. Only the service itself refuses for good."""
     while True:
         try:
             return call()
-        except grpc.RpcError as error:
-            if error.code() not in RETRY:
+        except (grpc.RpcError, PutOff) as error:
+            status = error.status if isinstance(error, PutOff) else rpc_status.from_call(error)
+            if status and (is_final(status) or is_denied(status)):
                 raise
-            print(f"trying again: {error.code().name} {error.details()}", file=sys.stderr)
-            time.sleep(max(wait, asked_delay(error)))
+            print(f"trying again: {error}", file=sys.stderr)
+            time.sleep(max(wait, asked_delay(status)))
             wait = min(wait * 2, 60)
 
 
-def asked_delay(error):
+def detail(status, message):
+    """The first detail of a refusal that is such a message; an empty one when there is none."""
+    for packed in status.details if status else []:
+        if packed.Unpack(message):
+            break
+    return message
+
+
+def is_final(status):
+    """Whether a report will never be taken as it is. Anything else, such as a login page or a full server, passes."""
+    info = detail(status, error_details_pb2.ErrorInfo())
+    reason = info.reason.removeprefix("ERROR_REASON_")
+    if info.domain != DOMAIN or reason == "PERSONAL_KEY_MISSING":
+        return False
+    if status.code == code_pb2.ABORTED:
+        return reason == "STALE_REVISION"
+    if status.code == code_pb2.RESOURCE_EXHAUSTED:
+        return info.metadata["what"] == "bytes of a report"
+    return status.code in FINAL
+
+
+def is_denied(status):
+    """Whether the service does not know the caller: then it takes nothing, and nothing is lost."""
+    return status.code in DENIED and detail(status, error_details_pb2.ErrorInfo()).domain == DOMAIN
+
+
+def asked_delay(status):
     """Seconds that the server asks to wait."""
-    status, info = rpc_status.from_call(error), error_details_pb2.RetryInfo()
-    for detail in status.details if status else []:
-        if detail.Unpack(info):
-            return info.retry_delay.ToTimedelta().total_seconds()
-    return 0
+    return detail(status, error_details_pb2.RetryInfo()).retry_delay.ToTimedelta().total_seconds()
 
 
 def main():

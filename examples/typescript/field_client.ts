@@ -10,8 +10,9 @@ import { createHash, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as grpc from '@grpc/grpc-js';
-import { loadSync, type MessageTypeDefinition } from '@grpc/proto-loader';
+import { fromJSON, loadSync, type MessageTypeDefinition } from '@grpc/proto-loader';
 import type { ProtoGrpcType } from './generated/field_report_service';
+import type { Status__Output as Status } from './generated/google/rpc/Status';
 import type { Date__Output as Day } from './generated/safelane/v1/Date';
 import type { DeviceClock } from './generated/safelane/v1/DeviceClock';
 import type { FieldReport } from './generated/safelane/v1/FieldReport';
@@ -21,7 +22,35 @@ import type { UploadState__Output as UploadState } from './generated/safelane/v1
 
 const CHUNK = 64 * 1024; // the most bytes of one chunk
 const BOOT = randomUUID(); // times elapsed are compared within one boot; here that is one process
-const RETRY = [grpc.status.UNAVAILABLE, grpc.status.DEADLINE_EXCEEDED, grpc.status.UNKNOWN];
+const DOMAIN = 'safelane.v1'; // of the service's own refusals
+const DENIED = [grpc.status.UNAUTHENTICATED, grpc.status.PERMISSION_DENIED];
+const FINAL = [
+  grpc.status.INVALID_ARGUMENT, grpc.status.ALREADY_EXISTS, grpc.status.FAILED_PRECONDITION, grpc.status.NOT_FOUND,
+];
+const FACTS = { keyType: 'string', type: 'string', id: 3 };
+// What is in the details of a refusal. No method of the service names these messages.
+const DETAILS = fromJSON({
+  nested: {
+    Status: {
+      fields: {
+        code: { type: 'int32', id: 1 }, message: { type: 'string', id: 2 },
+        details: { rule: 'repeated', type: 'Packed', id: 3 },
+      },
+    },
+    Packed: { fields: { type_url: { type: 'string', id: 1 }, value: { type: 'bytes', id: 2 } } },
+    ErrorInfo: {
+      fields: {
+        reason: { type: 'string', id: 1 }, domain: { type: 'string', id: 2 },
+        metadata: FACTS,
+      },
+    },
+    RetryInfo: { fields: { delay: { type: 'Delay', id: 1 } } },
+    Delay: { fields: { seconds: { type: 'int64', id: 1 }, nanos: { type: 'int32', id: 2 } } },
+  },
+}, { longs: Number, defaults: true, keepCase: true });
+
+interface ErrorInfo { reason: string; domain: string; metadata: Record<string, string> }
+interface RetryInfo { delay: { seconds: number; nanos: number } | null }
 
 type Reply<T> = (error: grpc.ServiceError | null, answer?: T) => void;
 
@@ -74,7 +103,7 @@ class FieldClient {
     return this.acknowledged(report, await call<Answer>((reply) => this.service.submitReport(request, within(20), reply)));
   }
 
-  /** Sends several over one stream. Each is stored or refused alone; what got no answer is sent again. */
+  /** Sends several over one stream. Each is stored or refused alone; what got no answer, or was put off, is sent again. */
   async sync(reports: FieldReport[]): Promise<{ stored: Answer[]; refused: string[] }> {
     const waiting = new Map(reports.map((report) => [report.reportId, report]));
     const [stored, refused]: [Answer[], string[]] = [[], []];
@@ -82,13 +111,22 @@ class FieldClient {
       const stream = this.service.syncReports(within(60));
       for (const report of waiting.values()) stream.write({ report, sent: this.clock() });
       stream.end();
+      let putOff: Status | undefined;
       for await (const answer of stream) {
         const report = waiting.get(answer.reportId);
+        // Answered before: whoever sits between may deliver twice.
         if (report === undefined) continue;
-        if (answer.stored) stored.push(this.acknowledged(report, answer.stored));
-        else refused.push(answer.refused?.message ?? '');
+        if (answer.stored) {
+          stored.push(this.acknowledged(report, answer.stored));
+        } else if (answer.refused && isFinal(answer.refused)) {
+          refused.push(answer.refused.message);
+        } else {
+          putOff = answer.refused ?? undefined;
+          continue;
+        }
         waiting.delete(answer.reportId);
       }
+      if (waiting.size > 0) throw new PutOff(putOff);
     });
     return { stored, refused };
   }
@@ -148,18 +186,61 @@ function call<T>(start: (reply: Reply<T>) => unknown): Promise<T> {
   return again(once);
 }
 
-/** Tries until the link holds. Any other refusal is final. */
+/** Some reports were not taken now. `status` is the last refusal; none when an answer is missing. */
+class PutOff extends Error {
+  constructor(readonly status?: Status) {
+    super(status?.message ?? 'not every report was answered');
+  }
+}
+
+/** Tries until the link holds, and waits as long as the server asks. Only the service itself refuses for good. */
 async function again<T>(attempt: () => Promise<T>, wait = 500): Promise<T> {
   try {
     return await attempt();
   } catch (error) {
-    const code = (error as grpc.ServiceError).code;
-    if (!RETRY.includes(code)) throw error;
-    // The server says how long to wait; a device that was cut with others comes back a little apart from them.
-    const asked = Number((error as grpc.ServiceError).metadata?.get('grpc-retry-pushback-ms')[0] ?? 0);
-    await sleep(Math.max(asked, wait * (0.5 + Math.random() / 2)));
+    if (!(error instanceof PutOff) && typeof (error as grpc.ServiceError).code !== 'number') throw error;
+    const status = error instanceof PutOff ? error.status : statusOf(error as grpc.ServiceError);
+    if (status !== undefined && (isFinal(status) || isDenied(status))) throw error;
+    console.error(`trying again: ${String(error)}`);
+    // A device that was cut with others comes back a little apart from them.
+    await sleep(Math.max(askedDelay(status), wait * (0.5 + Math.random() / 2)));
     return again(attempt, Math.min(wait * 2, 60_000));
   }
+}
+
+/** The refusal with its details, if somebody who speaks gRPC sent them. */
+function statusOf(error: grpc.ServiceError): Status | undefined {
+  const packed = error.metadata?.get('grpc-status-details-bin')[0];
+  if (!(packed instanceof Buffer)) return undefined;
+  return (DETAILS['Status'] as MessageTypeDefinition<Status, Status>).deserialize(packed) as Status;
+}
+
+/** The detail of a refusal that is such a message. */
+function detail<T extends object>(status: Status | undefined, name: string): T | undefined {
+  const packed = status?.details.find((packed) => packed.type_url.endsWith(`/google.rpc.${name}`));
+  const type = DETAILS[name] as unknown as MessageTypeDefinition<T, T>;
+  return packed && (type.deserialize(packed.value) as T);
+}
+
+/** Whether a report will never be taken as it is. Anything else, such as a login page or a full server, passes. */
+function isFinal(status: Status): boolean {
+  const info = detail<ErrorInfo>(status, 'ErrorInfo');
+  const reason = info?.reason.replace('ERROR_REASON_', '');
+  if (info?.domain !== DOMAIN || reason === 'PERSONAL_KEY_MISSING') return false;
+  if (status.code === grpc.status.ABORTED) return reason === 'STALE_REVISION';
+  if (status.code === grpc.status.RESOURCE_EXHAUSTED) return info.metadata['what'] === 'bytes of a report';
+  return FINAL.includes(status.code);
+}
+
+/** Whether the service does not know the caller: then it takes nothing, and nothing is lost. */
+function isDenied(status: Status): boolean {
+  return DENIED.includes(status.code) && detail<ErrorInfo>(status, 'ErrorInfo')?.domain === DOMAIN;
+}
+
+/** Milliseconds that the server asks to wait. */
+function askedDelay(status: Status | undefined): number {
+  const delay = detail<RetryInfo>(status, 'RetryInfo')?.delay;
+  return delay ? delay.seconds * 1000 + delay.nanos / 1_000_000 : 0;
 }
 
 async function main(proto: string, address: string, ids: Record<string, string>): Promise<void> {

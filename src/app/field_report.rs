@@ -64,6 +64,8 @@ pub struct Submitted {
     pub receipt: Receipt,
     /// The device's numbering after it.
     pub sync_state: SyncState,
+    /// Why the details of its victims that came with it are not stored; none when they are, or when none came.
+    pub details_not_kept: Option<Refusal>,
 }
 
 /// What became of a report of a group; reports of one transaction may have failed together.
@@ -209,9 +211,6 @@ async fn take_one(
     if known.is_some_and(|chain| chain.report.operator != intake.operator()) {
         return Ok(Err(Error::id_elsewhere(Kind::Report, report.id, "report.team_id")));
     }
-    if !report.personal.is_empty() && !intake.takes_personal() {
-        return Ok(Err(Refusal::PersonalKeyMissing { key_id: None }.into()));
-    }
     let filing = match &sent.amendment {
         None => file(known, report),
         Some(reason) => match (amend(known, report), known) {
@@ -238,10 +237,10 @@ async fn take_one(
         Filing::Newest { base_missing } => intake.add_newest(sent, base_missing),
         Filing::Gap => intake.add_older(sent),
     };
-    if answer.is_ok() {
-        intake.seal(report)?;
+    match answer {
+        Ok(submitted) => Ok(Ok(Submitted { details_not_kept: intake.seal(report)?, ..submitted })),
+        Err(refused) => Ok(Err(refused)),
     }
-    Ok(answer)
 }
 
 fn was_amended_for(chain: &Chain, report: &FieldReport, reason: &Reason) -> bool {

@@ -195,9 +195,11 @@ async fn read_and_note(
         records
             .push((about.victim, VictimRecord::Kept(about.victim, about.version, details, record.stored_at)));
     }
+    // An erasure may have been committed since: whom it names is not shown, and nobody is named twice.
+    let erased = list_erased(&mut *conn, operator, report).await?;
+    records.retain(|(victim, _)| erased.iter().all(|erased| erased.victim != *victim));
     let victims = records.iter().map(|(victim, _)| *victim).collect();
-    note_access(&mut *conn, operator, &PersonalAccess { victims, ..access.clone() }).await?;
-    let erased = list_erased(conn, operator, report).await?;
+    note_access(conn, operator, &PersonalAccess { victims, ..access.clone() }).await?;
     records.extend(erased.into_iter().map(|erased| (erased.victim, VictimRecord::Erased(erased))));
     records.sort_by_key(|(victim, _)| *victim);
     Ok(records.into_iter().map(|(_, record)| record).collect())

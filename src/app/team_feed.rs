@@ -114,6 +114,8 @@ pub enum Body {
     Progress {
         /// Up to here.
         revision: i64,
+        /// Head of the journal as far as it is known; above the revision more follows.
+        head: i64,
     },
     /// Last message of a feed that the server ends.
     Reconnect {
@@ -150,10 +152,10 @@ pub struct Counts {
     pub returned: i64,
 }
 
-/// What a stream begins with: a snapshot, or the revision to go on after.
+/// What a stream begins with: a snapshot, or the revision to go on after and the head of the journal.
 enum Start {
     Snapshot(Box<Part>),
-    After(i64),
+    After { revision: i64, head: i64 },
 }
 
 /// Whether a caller may follow the teams of an operator: the operator itself, auditors and administrators.
@@ -208,11 +210,11 @@ impl App {
             }
             Place::After(requested) => {
                 let head = self.store.snapshot(move |conn| Box::pin(read_head(conn, whose)));
-                let revision = head.await?;
-                if revision < requested {
-                    return Err(Refusal::RevisionAhead { requested, revision }.into());
+                let head = head.await?;
+                if head < requested {
+                    return Err(Refusal::RevisionAhead { requested, revision: head }.into());
                 }
-                Ok(Start::After(requested))
+                Ok(Start::After { revision: requested, head })
             }
         }
     }

@@ -60,7 +60,7 @@ pub(super) fn endpoint(server: &str, setting: &'static str) -> Result<Endpoint, 
     };
     // Anything else would be spoken without TLS all the same, and the token sent in the clear.
     if server.starts_with("https://") {
-        return Err(wrong("this client speaks no TLS; call a proxy on this machine by http://"));
+        return Err(wrong("this command speaks no TLS; call a proxy on this machine by http://"));
     }
     if !server.starts_with("http://") {
         return Err(wrong("give a URL such as http://127.0.0.1:50051"));

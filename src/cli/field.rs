@@ -13,6 +13,7 @@ mod feed;
 mod link;
 mod presented;
 mod shown;
+mod victims;
 
 use std::io::{BufRead, IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -37,6 +38,8 @@ use sync::{Pace, Summary, Until};
 const STILL_WAITING: u8 = 3;
 /// Everything was answered, and some of it refused: it stays in the outbox until it is amended.
 const SOME_REFUSED: u8 = 4;
+/// Nothing waits, and the service was not heard to the end: safety stops may be missing.
+const NOT_HEARD: u8 = 5;
 
 /// Arguments of `safelane field`.
 #[derive(Debug, clap::Args)]
@@ -48,7 +51,10 @@ Examples:
   safelane field status --outbox ./tablet
 
 Exit codes: 0 done; 1 an error, told on standard error; 2 wrong arguments; 3 something still waits in the
-outbox; 4 all was answered, and some reports were refused: they stay until you amend them.")]
+outbox; 4 all was answered, and some reports were refused: they stay until you amend them; 5 nothing waits,
+and the service or the team feed was not reached: what is known of safety stops may be old.
+
+An outbox holds details of victims until the service keeps them: only its owner reads the folder.")]
 pub(super) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -86,7 +92,8 @@ Examples:
   safelane field sync --outbox ./tablet --for 2h      try for two hours
   safelane field sync --outbox ./tablet --once --json one try, events as JSON
 
-Exit codes: 0 all arrived; 3 something still waits; 4 some reports were refused.")]
+Exit codes: 0 all arrived; 3 something still waits; 4 some reports were refused; 5 nothing waits, and the
+service or the team feed was not reached.")]
     Sync(SyncArgs),
     /// Show safety stops, what waits, what arrived and what came back; no link is needed
     #[command(after_help = "\
@@ -106,6 +113,14 @@ Examples:
   safelane field amend --outbox ./tablet 7Q2M4XKD --file report.json
   safelane field amend --outbox ./tablet 0198c5d6-7e8f-7a01-8b2c-3d4e5f607182 --file report.json --attach new.jpg")]
     Amend(AmendArgs),
+    /// Delete the copies of photos that the service has
+    #[command(after_help = "\
+Copies stay in the outbox until you do this, so that a service that loses a file gets it again. After it the
+service has the only copy. What was not uploaded, or belongs to a report that waits, stays.
+
+Example:
+  safelane field prune --outbox ./tablet")]
+    Prune(OutboxArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -128,6 +143,19 @@ struct InitArgs {
     /// File with the bearer token, read at each sync; none when the service asks for none
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    #[command(flatten)]
+    trust: TrustArgs,
+}
+
+/// How far the network is trusted.
+#[derive(Debug, clap::Args)]
+struct TrustArgs {
+    /// File with the certificates, as PEM, that the service is known by at https://; by default those of the system
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Send reports and token over the network in the clear, at http://
+    #[arg(long)]
+    insecure: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -166,6 +194,8 @@ struct SyncArgs {
     /// Address of the service, from now on
     #[arg(long, value_name = "URL")]
     server: Option<String>,
+    #[command(flatten)]
+    trust: TrustArgs,
     /// How long to try, such as 90s, 10m or 2h
     #[arg(long = "for", value_name = "DURATION", default_value = "10m", value_parser = parse_duration)]
     lasting: Duration,
@@ -208,6 +238,7 @@ pub(super) async fn run(args: Args) -> Result<ExitCode, StartError> {
         Command::Sync(args) => run_sync(args).await,
         Command::Status(args) => status(&args),
         Command::Feed(args) => run_feed(args).await,
+        Command::Prune(args) => prune(&args),
     }
 }
 
@@ -226,6 +257,8 @@ fn init(args: &InitArgs) -> Result<ExitCode, StartError> {
         team_id: args.team.to_string(),
         server: args.server.clone(),
         token_file: args.token_file.as_deref().map(absolute).transpose()?,
+        ca_file: args.trust.ca.as_deref().map(absolute).transpose()?,
+        insecure: args.trust.insecure,
     };
     link::check(&settings)?;
     Outbox::init(&args.outbox.outbox, &settings)?;
@@ -312,9 +345,18 @@ fn find(device: &Device, named: &str) -> Result<String, StartError> {
 
 async fn run_sync(args: SyncArgs) -> Result<ExitCode, StartError> {
     let device = open(&args.outbox)?;
+    let known = device.outbox.settings()?;
+    let mut settings = known.clone();
     if let Some(server) = &args.server {
-        link::check(&Settings { server: server.clone(), ..device.outbox.settings()? })?;
-        device.outbox.set_server(server)?;
+        settings.server.clone_from(server);
+    }
+    if let Some(ca) = &args.trust.ca {
+        settings.ca_file = Some(absolute(ca)?);
+    }
+    settings.insecure |= args.trust.insecure;
+    link::check(&settings)?;
+    if settings != known {
+        device.outbox.set_link(&settings)?;
     }
     let until = if args.once { Until::Once } else { Until::Elapsed(args.lasting) };
     let presenter = Arc::new(Presenter::new(args.json));
@@ -324,9 +366,18 @@ async fn run_sync(args: SyncArgs) -> Result<ExitCode, StartError> {
     Ok(code(&summary, &Status::of(&device)?))
 }
 
+fn prune(args: &OutboxArgs) -> Result<ExitCode, StartError> {
+    let pruned = open(args)?.outbox.prune()?;
+    let size = shown::size(i64::try_from(pruned.bytes).unwrap_or(i64::MAX));
+    say(&format!("{} copies deleted, {size}", pruned.files))
+}
+
 fn code(summary: &Summary, status: &Status) -> ExitCode {
-    if 0 < summary.left {
+    if 0 < summary.left + summary.details_left {
         return ExitCode::from(STILL_WAITING);
+    }
+    if !(summary.trouble.is_empty() && summary.feed_refused.is_empty()) {
+        return ExitCode::from(NOT_HEARD);
     }
     let refused = status.in_state(&[outbox::EntryState::Refused]).count();
     if 0 < refused + status.broken.len() { ExitCode::from(SOME_REFUSED) } else { ExitCode::SUCCESS }

@@ -22,8 +22,8 @@ const OTHERS: u32 = 0o007;
 /// The setting.
 const SETTING: &str = "--personal-key-file (SAFELANE_PERSONAL_KEY_FILE)";
 
-/// The keys of a service. None with an external database and no file: then details of victims
-/// are refused, and names of members are kept in plain.
+/// The keys of a service. None with an external database and no file: then reports are stored without details of victims,
+/// and names of members are kept in plain.
 ///
 /// # Errors
 /// Says what is wrong with the file, without what is in it.
@@ -39,7 +39,7 @@ pub(super) fn load(args: &ServeArgs, database: &Database) -> Result<Option<Perso
 pub(super) async fn tell_of_missing(keys: Option<&PersonalKeys>, store: &Store) {
     if keys.is_none() {
         tracing::info!(
-            "no {SETTING}: details of victims are refused, reports are taken without them, and names of members are kept in plain"
+            "no {SETTING}: reports are stored without details of victims, and names of members are kept in plain"
         );
     }
     let opens = |id: &String| keys.is_some_and(|keys| keys.ids().any(|known| known == id));

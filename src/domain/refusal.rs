@@ -183,8 +183,8 @@ fn key_missing(key_id: Option<&str>) -> String {
     let setting = "--personal-key-file (SAFELANE_PERSONAL_KEY_FILE)";
     match key_id {
         None => format!(
-            "details of victims are not taken or shown, since the service has no key for them; whoever runs it sets \
-             {setting}, and the report without details is taken meanwhile"
+            "details of victims are not kept or shown, since the service has no key for them; whoever runs it sets \
+             {setting}, and whoever has the details keeps them and sends the report again then"
         ),
         Some(id) => {
             format!("personal data was sealed with key {id}, which is not in the file of {setting}; add it")

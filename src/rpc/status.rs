@@ -82,6 +82,12 @@ fn limit_in(text: &str) -> usize {
     named.unwrap_or(MESSAGE_BYTES_MAX)
 }
 
+/// Why something was refused, in the word of the contract.
+#[must_use]
+pub fn reason_of(refusal: &Refusal) -> ErrorReason {
+    refused(refusal).0
+}
+
 /// The same as a message inside a stream.
 #[must_use]
 pub fn in_band(error: &Error) -> tonic_types::Status {

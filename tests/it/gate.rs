@@ -35,13 +35,18 @@ impl Gate {
 
     /// The same with a name.
     pub(crate) fn sent_by<T>(&self, name: &str, role: &str, organization: &str, message: T) -> Request<T> {
-        let now = START.parse::<Timestamp>().unwrap().as_second();
-        let claims = json!({ "iss": "safelane-dev", "aud": "safelane", "sub": name, "role": role,
-            "org": organization, "iat": now, "exp": now + 3_600 });
-        let token = self.key.sign(&claims).unwrap();
+        let token = self.token(name, role, organization);
         let mut request = Request::new(message);
         request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
         request
+    }
+
+    /// A token of somebody with a role in an organization.
+    pub(crate) fn token(&self, name: &str, role: &str, organization: &str) -> String {
+        let now = START.parse::<Timestamp>().unwrap().as_second();
+        let claims = json!({ "iss": "safelane-dev", "aud": "safelane", "sub": name, "role": role,
+            "org": organization, "iat": now, "exp": now + 3_600 });
+        self.key.sign(&claims).unwrap()
     }
 
     pub(crate) async fn post(

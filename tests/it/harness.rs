@@ -244,7 +244,7 @@ impl World {
         let stop = CancellationToken::new();
         let serving = server.run_until(stop.clone(), CancellationToken::new());
         let serving = tokio::spawn(async move { serving.await.expect("the replica runs") });
-        Replica { channel: connect(address).await, stop, serving }
+        Replica { address, channel: connect(address).await, stop, serving }
     }
 
     pub(crate) fn channel(&self) -> Channel {
@@ -292,6 +292,7 @@ impl World {
 
 /// Another server on the database of a world.
 pub(crate) struct Replica {
+    pub(crate) address: SocketAddr,
     channel: Channel,
     stop: CancellationToken,
     serving: JoinHandle<Drained>,

@@ -85,10 +85,10 @@ async fn a_service_needs_the_schema_of_its_binary() {
         command
     };
     let told = refusal(with_url(&["serve"])).await;
-    assert!(told.contains("12 migrations") && told.contains("safelane migrate"), "{told}");
+    assert!(told.contains("13 migrations") && told.contains("safelane migrate"), "{told}");
     let migrated = output(with_url(&["migrate", "--log", "error"])).await;
     assert!(migrated.status.success(), "{}", text(&migrated.stderr));
-    assert!(text(&migrated.stdout).starts_with("12 migrations applied"));
+    assert!(text(&migrated.stdout).starts_with("13 migrations applied"));
     let again = output(with_url(&["migrate", "--log", "error"])).await;
     assert!(text(&again.stdout).starts_with("0 migrations applied"));
     let mut service = Service::on(&database.url(), &[]).await;

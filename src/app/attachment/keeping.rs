@@ -22,13 +22,13 @@ use crate::domain::ledger::recorded_at;
 use crate::error::{Away, Error};
 use crate::files::objects::io_away;
 use crate::files::staged::Staged;
-use crate::store::{Connection, Planned};
 use crate::store::attachment::{
     Declaring, NewAttachment, Present, hold_reports, insert_attachment, list_declaring,
 };
 use crate::store::field_report::write::append_events;
 use crate::store::journal::{EventKind, NewEvent};
 use crate::store::orphan::{is_deleted, unmark};
+use crate::store::{Connection, Planned};
 
 /// Reports that an event names.
 const NAMED_MAX: usize = 1_000;

@@ -20,6 +20,7 @@ use crate::domain::field_report::{
 };
 use crate::domain::ids::{DeviceId, OrganizationId, ReportId};
 use crate::domain::personal::{About, SealedRecord};
+use crate::domain::refusal::Refusal;
 use crate::domain::text::Reason;
 use crate::error::Error;
 use crate::store::Connection;
@@ -138,21 +139,22 @@ impl Intake {
         std::mem::take(&mut self.events)
     }
 
-    /// Whether details of victims can be sealed.
-    pub(super) const fn takes_personal(&self) -> bool {
-        self.tools.keys.is_some()
-    }
-
-    /// Seals the details that came with a report. Those that are there already are found when they are written.
-    pub(super) fn seal(&mut self, report: &FieldReport) -> Result<(), Error> {
-        let Some(keys) = &self.tools.keys else { return Ok(()) };
+    /// Seals the details that came with a report. Those that are there already are found when they are written. Answers
+    /// why they cannot be: the report itself must not wait for a key, since it may have to stop work.
+    pub(super) fn seal(&mut self, report: &FieldReport) -> Result<Option<Refusal>, Error> {
+        if report.personal.is_empty() {
+            return Ok(None);
+        }
+        let Some(keys) = &self.tools.keys else {
+            return Ok(Some(Refusal::PersonalKeyMissing { key_id: None }));
+        };
         let (operator, version) = (self.sender.operator, version_of(report));
         for (victim, details) in &report.personal {
             let about = About { operator, report: report.id, version, victim: *victim };
             let sealed = keys.seal(about, &details.0)?;
             self.sealed.push(SealedRecord { about, sealed, stored_at: self.sender.at });
         }
-        Ok(())
+        Ok(None)
     }
 
     /// The details to write.
@@ -316,7 +318,7 @@ impl Intake {
     ) -> Submitted {
         let nothing = Received::default();
         let sync_state = self.devices.get(&report.device).unwrap_or(&nothing).state(report.device);
-        Submitted { outcome, holds, receipt, sync_state }
+        Submitted { outcome, holds, receipt, sync_state, details_not_kept: None }
     }
 }
 

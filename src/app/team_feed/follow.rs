@@ -30,6 +30,8 @@ pub(super) struct Follower {
     place: Place,
     /// How far the journal was read.
     known: Known,
+    /// How far the journal is known to be.
+    head: i64,
     /// When the reader must hear something.
     silent_until: Instant,
 }
@@ -52,6 +54,7 @@ impl Follower {
             expires_at: caller.expires_at(),
             place: Place::UnfinishedSnapshot,
             known: Known { subjects: Position::after(0), stops: 0 },
+            head: 0,
             silent_until: Instant::now(),
         }
     }
@@ -59,14 +62,15 @@ impl Follower {
     /// Sends everything until the reader is gone, its token expires, or the server drains.
     pub(super) async fn run(mut self, start: Start) {
         let scope = self.whose.operator.scope();
-        let head = match &start {
-            Start::Snapshot(part) => part.head,
-            Start::After(revision) => *revision,
+        let (revision, head) = match &start {
+            Start::Snapshot(part) => (part.head, part.head),
+            Start::After { revision, head } => (*revision, *head),
         };
+        self.head = head;
         let known = self.app.feed.watch(scope, head);
         // Others may watch the scope and know less: what is behind the head is sent at once.
         self.app.feed.tell(scope, head);
-        let ended = match self.begin(start, head).await {
+        let ended = match self.begin(start, revision).await {
             Ok(()) => self.follow(known).await,
             Err(stop) => Err(stop),
         };
@@ -95,7 +99,7 @@ impl Follower {
     }
 
     async fn begin(&mut self, start: Start, revision: i64) -> Result<(), Stop> {
-        let resumed = matches!(start, Start::After(_));
+        let resumed = matches!(start, Start::After { .. });
         if resumed {
             self.place = Place::After(revision);
         }
@@ -105,7 +109,7 @@ impl Follower {
         self.send(self.place, Body::Begin { revision, feed_epoch, progress_interval, resumed }).await?;
         match start {
             Start::Snapshot(part) => self.snapshot(*part).await,
-            Start::After(_) => Ok(()),
+            Start::After { .. } => Ok(()),
         }
     }
 
@@ -126,11 +130,13 @@ impl Follower {
                 biased;
                 () = drain.cancelled() => return Err(Stop::Drained),
                 () = reader.closed() => return Err(Stop::Gone),
-                () = tokio::time::sleep_until(self.silent_until) => self.progress().await?,
+                // Before the timer: whoever waits for progress waits to hear that all was sent.
                 changed = ready(&mut heads, at, Instant::now()) => {
-                    changed.ok_or(Stop::Gone)?;
+                    self.head = self.head.max(changed.ok_or(Stop::Gone)?);
                     self.advance().await?;
+                    self.keep_alive().await?;
                 }
+                () = tokio::time::sleep_until(self.silent_until) => self.progress().await?,
             }
         }
     }
@@ -144,7 +150,16 @@ impl Follower {
     }
 
     async fn progress(&mut self) -> Result<(), Stop> {
-        self.send(self.place, Body::Progress { revision: self.revision() }).await
+        let revision = self.revision();
+        self.send(self.place, Body::Progress { revision, head: self.head.max(revision) }).await
+    }
+
+    /// Progress, if it is time: of what did not concern the team nothing was sent.
+    async fn keep_alive(&mut self) -> Result<(), Stop> {
+        if self.place != Place::UnfinishedSnapshot && self.silent_until <= Instant::now() {
+            self.progress().await?;
+        }
+        Ok(())
     }
 
     /// Sends what the next subjects of the journal ask for.
@@ -183,6 +198,7 @@ impl Follower {
                 self.send(place, body).await?;
             }
             self.known.stops = self.known.stops.max(part.head);
+            self.head = self.head.max(part.head);
             if part.rest.is_empty() {
                 return Ok(counts);
             }
@@ -222,10 +238,7 @@ impl Follower {
             () = reader.closed() => return Err(Stop::Gone),
             () = tokio::time::sleep(RETRY_PAUSE) => {}
         }
-        if self.place != Place::UnfinishedSnapshot && self.silent_until <= Instant::now() {
-            self.progress().await?;
-        }
-        Ok(())
+        self.keep_alive().await
     }
 }
 

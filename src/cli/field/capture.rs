@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cli::field::outbox::{Entry, EntryState, KeptFile, Outbox};
-use crate::cli::field::{clock, content};
+use crate::cli::field::{clock, content, victims};
 use crate::clock::Clock;
 use crate::error::StartError;
 use crate::rpc::pb;
@@ -37,11 +37,12 @@ impl Device {
     pub fn capture(&self, mut report: pb::FieldReport, files: &[PathBuf]) -> Result<Entry, StartError> {
         report.report_id = clock::fresh_id();
         report.base_version = 0;
-        self.keep(report, files, None)
+        self.keep(report, files)
     }
 
     /// Captures a new version of a report: one that replaces the newest version that this device or the service knows
-    /// of, or takes the place of one that was refused. Files of that version are kept when no others are given.
+    /// of, or takes the place of one that was refused. Files of that version are kept when no others are given, and so
+    /// are the ids of its victims, by their places.
     pub fn amend(
         &self,
         report_id: &str,
@@ -56,35 +57,33 @@ impl Device {
         let standing = |entry: &&Entry| !matches!(entry.state, EntryState::Refused | EntryState::Replaced);
         let own = versions.iter().filter(standing).map(|entry| entry.report.base_version + 1).max();
         let known = own.max(returned.map(|stored| stored.newest_version));
-        let refused = versions.iter().rfind(|entry| entry.state == EntryState::Refused);
-        if known.is_none() && refused.is_none() {
+        let refused = versions.iter().any(|entry| entry.state == EntryState::Refused);
+        if known.is_none() && !refused {
             return Err(StartError::Refused(format!(
                 "this device knows no report {report_id}; `safelane field status` lists those it has"
             )));
         }
         report_id.clone_into(&mut report.report_id);
         report.base_version = known.unwrap_or(0);
+        let newest = versions.last().map(|entry| &entry.report);
+        let newest = newest.or(returned.and_then(|stored| stored.report.as_ref()));
         if files.is_empty() {
-            let newest = versions.last().map(|entry| &entry.report);
-            let newest = newest.or(returned.and_then(|stored| stored.report.as_ref()));
             report.attachments = newest.map(|report| report.attachments.clone()).unwrap_or_default();
         }
-        self.keep(report, files, refused.map(|entry| entry.entry))
+        if let Some(before) = newest {
+            victims::take_over(before, &mut report)?;
+        }
+        self.keep(report, files)
     }
 
-    fn keep(
-        &self,
-        mut report: pb::FieldReport,
-        files: &[PathBuf],
-        replaces: Option<i64>,
-    ) -> Result<Entry, StartError> {
+    fn keep(&self, mut report: pb::FieldReport, files: &[PathBuf]) -> Result<Entry, StartError> {
         let settings = self.outbox.settings()?;
         report.device_id = settings.device_id;
         if report.team_id.is_empty() {
             report.team_id = settings.team_id;
         }
         report.captured = Some(clock::reading(&*self.clock));
-        content::complete_victims(&mut report)?;
+        victims::complete(&mut report)?;
         content::check(&report)?;
         if FILES_MAX < files.len() {
             let count = files.len();
@@ -97,7 +96,9 @@ impl Device {
             let kept = self.outbox.keep_file(path)?;
             report.attachments.push(attachment(path, &kept)?);
         }
-        self.outbox.add(report, replaces)
+        // The files belong to what is sent: with them a report may be too large, and then it would never be taken.
+        content::check_size(&report)?;
+        self.outbox.add(report)
     }
 }
 

@@ -25,19 +25,16 @@ pub fn reading(clock: &dyn Clock) -> pb::DeviceClock {
 }
 
 /// How long ago a reading was, in seconds, as far as this device can tell: by the time since it was switched on when
-/// it still is, else by the wall clock.
+/// it still is, else by the wall clock. None when that was set back since: then nobody can tell.
 #[must_use]
-pub fn seconds_since(then: &pb::DeviceClock, now: &pb::DeviceClock) -> i64 {
+pub fn seconds_since(then: &pb::DeviceClock, now: &pb::DeviceClock) -> Option<i64> {
     let seconds = match (then.elapsed, now.elapsed) {
         (Some(then_on), Some(now_on)) if !now.boot_id.is_empty() && then.boot_id == now.boot_id => {
             now_on.seconds - then_on.seconds
         }
-        _ => {
-            let at = |of: &pb::DeviceClock| of.wall_time.map_or(0, |at| at.seconds);
-            at(now) - at(then)
-        }
+        _ => now.wall_time?.seconds - then.wall_time?.seconds,
     };
-    seconds.max(0)
+    (0 <= seconds).then_some(seconds)
 }
 
 fn wire(at: Timestamp) -> prost_types::Timestamp {
@@ -69,4 +66,27 @@ pub fn fresh_id() -> String {
     let seconds = u64::try_from(now.as_second()).unwrap_or(0);
     let nanos = u32::try_from(now.subsec_nanosecond()).unwrap_or(0);
     Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, seconds, nanos)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(wall: i64, on: i64, boot: &str) -> pb::DeviceClock {
+        pb::DeviceClock {
+            wall_time: Some(prost_types::Timestamp { seconds: wall, nanos: 0 }),
+            elapsed: Some(prost_types::Duration { seconds: on, nanos: 0 }),
+            boot_id: boot.to_owned(),
+            ..pb::DeviceClock::default()
+        }
+    }
+
+    #[test]
+    fn the_time_since_the_device_was_switched_on_counts_before_its_clock_and_a_clock_that_went_back_tells_nothing()
+     {
+        let then = at(10_000, 50, "a");
+        assert_eq!(seconds_since(&then, &at(3, 110, "a")), Some(60));
+        assert_eq!(seconds_since(&then, &at(10_600, 5, "b")), Some(600));
+        assert_eq!(seconds_since(&then, &at(9_999, 5, "b")), None);
+    }
 }

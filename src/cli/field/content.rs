@@ -4,13 +4,14 @@ use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage};
 use sha2::{Digest as _, Sha256};
 
-use crate::cli::field::clock;
 use crate::error::StartError;
 use crate::rpc::pb::field_report::Body;
 use crate::rpc::{DESCRIPTOR, pb};
 
 /// The most bytes of a report.
 const REPORT_BYTES_MAX: usize = 512 * 1_024;
+/// The most bytes of its number, which it gets last.
+const NUMBER_BYTES_MAX: usize = 11;
 /// What the device fills in by itself.
 const OWN_FIELDS: [&str; 8] = [
     "report_id",
@@ -70,16 +71,24 @@ pub fn check(report: &pb::FieldReport) -> Result<(), StartError> {
         ),
         Some(body) => check_body(report, body, &mut need),
     }
-    need(
-        report.encoded_len() <= REPORT_BYTES_MAX,
-        "the report is larger than 512 KiB; move long texts into a file",
-    );
     if bad.is_empty() {
         return Ok(());
     }
     Err(StartError::Refused(format!(
         "the report is not complete; nothing was captured:\n  {}",
         bad.join("\n  ")
+    )))
+}
+
+/// Checks that a report is not too large, with all that belongs to it.
+pub fn check_size(report: &pb::FieldReport) -> Result<(), StartError> {
+    let size = report.encoded_len() + NUMBER_BYTES_MAX;
+    if size <= REPORT_BYTES_MAX {
+        return Ok(());
+    }
+    Err(StartError::Refused(format!(
+        "the report has {size} bytes, and at most {REPORT_BYTES_MAX} are taken; nothing was captured: move long texts \
+         into a file, or make two reports of it"
     )))
 }
 
@@ -128,36 +137,23 @@ fn is_day(date: pb::Date) -> bool {
     }
 }
 
-/// Gives each victim an id, and its details a salt and their hash, where they have none.
-pub fn complete_victims(report: &mut pb::FieldReport) -> Result<(), StartError> {
-    let Some(Body::Accident(accident)) = &mut report.body else { return Ok(()) };
-    for victim in &mut accident.victims {
-        if victim.victim_id.is_empty() {
-            victim.victim_id = clock::fresh_id();
-        }
-        let Some(details) = &mut victim.details else { continue };
-        if details.salt.is_empty() {
-            let mut salt = vec![0; 16];
-            getrandom::fill(&mut salt)
-                .map_err(|error| StartError::Refused(format!("no random numbers: {error}; try again")))?;
-            details.salt = salt;
-        }
-        victim.details_sha256 = Sha256::digest(details.encode_to_vec()).to_vec();
-    }
-    Ok(())
-}
-
 /// The content hash: SHA-256 of the message in protobuf binary, fields in the order of their numbers and without
 /// defaults, in which every victim holds nothing but its id and the hash of its details.
 #[must_use]
 pub fn sha256_of(report: &pb::FieldReport) -> [u8; 32] {
+    Sha256::digest(without_details(report).encode_to_vec()).into()
+}
+
+/// The report with every victim as it is stored: the id and the hash of its details.
+#[must_use]
+pub fn without_details(report: &pb::FieldReport) -> pb::FieldReport {
     let mut told = report.clone();
     if let Some(Body::Accident(accident)) = &mut told.body {
         for victim in &mut accident.victims {
             victim.details = None;
         }
     }
-    Sha256::digest(told.encode_to_vec()).into()
+    told
 }
 
 /// What a file is by its first bytes, as far as the service takes it.
@@ -220,19 +216,14 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_is_the_same_whatever_is_known_of_a_victim() {
-        let details = pb::VictimDetails { name: "A".to_owned(), ..pb::VictimDetails::default() };
-        let victim = pb::Victim { details: Some(details), ..pb::Victim::default() };
-        let accident = pb::AccidentReport { victims: vec![victim], ..pb::AccidentReport::default() };
-        let mut report =
-            pb::FieldReport { body: Some(Body::Accident(accident)), ..pb::FieldReport::default() };
-        complete_victims(&mut report).unwrap();
-        let hash = sha256_of(&report);
-        let Some(Body::Accident(accident)) = &mut report.body else { panic!("it is an accident") };
-        assert_eq!(accident.victims[0].details_sha256.len(), 32);
-        assert_eq!(accident.victims[0].details.as_ref().unwrap().salt.len(), 16);
-        accident.victims[0].details = None;
-        assert_eq!(sha256_of(&report), hash);
+    fn a_report_is_too_large_with_the_files_that_it_names() {
+        let name = "n".repeat(4_000);
+        let file = pb::Attachment { name, ..pb::Attachment::default() };
+        let of =
+            |files| pb::FieldReport { attachments: vec![file.clone(); files], ..pb::FieldReport::default() };
+        assert!(check_size(&of(130)).is_ok());
+        let told = check_size(&of(131)).unwrap_err().to_string();
+        assert!(told.contains("at most 524288"), "{told}");
     }
 
     #[test]

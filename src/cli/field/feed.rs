@@ -51,7 +51,8 @@ pub(super) async fn take(
     };
     while let Some(sent) = patiently(within, feed.message()).await? {
         let Some(message) = sent.message else { continue };
-        let up_to_date = matches!(message, Message::Progress(_));
+        // A heartbeat from before the head says that more follows.
+        let up_to_date = matches!(&message, Message::Progress(of) if of.head <= of.revision);
         if let Message::Reconnect(of) = &message {
             let after = of.after.and_then(|after| Duration::try_from(after).ok());
             return Err(Trouble::Link("the service asks to connect again".to_owned(), after));
@@ -74,8 +75,7 @@ pub(super) async fn take(
 fn change(device: &Device, message: Message) -> Result<Option<FeedChange>, Trouble> {
     let put = |kind, id: &str, content| FeedChange::Put { kind, id: id.to_owned(), content };
     let changed = match message {
-        Message::Begin(begin) if begin.resumed => return Ok(None),
-        Message::Begin(_) => FeedChange::Begin,
+        Message::Begin(begin) => FeedChange::Begin { epoch: begin.feed_epoch, snapshot: !begin.resumed },
         Message::SafetyStop(stop) if stop.lifted_at.is_some() => {
             FeedChange::Forget(vec![("stop", stop.safety_stop_id)])
         }
@@ -92,8 +92,8 @@ fn change(device: &Device, message: Message) -> Result<Option<FeedChange>, Troub
         }
         Message::Removed(of) => FeedChange::Forget(removed(device, &of)?),
         Message::SnapshotEnd(_) => FeedChange::SnapshotEnd,
-        Message::Progress(_) => FeedChange::UpToDate,
-        Message::Reconnect(_) => return Ok(None),
+        Message::Progress(of) if of.head <= of.revision => FeedChange::UpToDate,
+        Message::Progress(_) | Message::Reconnect(_) => return Ok(None),
     };
     Ok(Some(changed))
 }

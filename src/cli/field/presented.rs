@@ -68,11 +68,22 @@ impl Presenter {
             "{} reports acknowledged ({} held), {} refused, {} files uploaded; {} still wait",
             summary.acknowledged, summary.held, summary.refused, summary.files, summary.left
         ));
+        if 0 < summary.details_left {
+            say(&format!(
+                "details of victims of {} reports wait here, since the service does not keep them; sync sends them again",
+                summary.details_left
+            ));
+        }
         if !summary.feed_refused.is_empty() {
-            say(&format!("the team feed was refused: {}", summary.feed_refused));
+            say(&format!(
+                "the team feed was not taken, safety stops may be missing: {}",
+                summary.feed_refused
+            ));
         }
         if 0 < summary.left {
             say(&format!("not everything arrived: {}; run sync again, nothing is lost", summary.trouble));
+        } else if !summary.trouble.is_empty() {
+            say(&format!("not everything was heard: {}; run sync again before work", summary.trouble));
         }
     }
 }
@@ -89,9 +100,10 @@ fn event_line(event: &Event) -> Option<String> {
             format!("sending {reports} reports and {files} files ({size})")
         }
         Event::Round { .. } | Event::Durable { .. } => return None,
-        Event::Acknowledged { reference, held } if held.is_empty() => format!("acknowledged {reference}"),
-        Event::Acknowledged { reference, held } => {
-            format!("acknowledged {reference}, held: {}", held.join("; "))
+        Event::Acknowledged { reference, held, details } => {
+            let held = if held.is_empty() { String::new() } else { format!(", held: {}", held.join("; ")) };
+            let details = if details.is_empty() { String::new() } else { format!("; {details}") };
+            format!("acknowledged {reference}{held}{details}")
         }
         Event::Refused { report_id, told } => format!("REFUSED {}: {told}", shown::short(report_id)),
         Event::Uploaded { sha256 } => format!("uploaded {}", sha256.get(..12).unwrap_or(sha256)),
@@ -108,8 +120,8 @@ fn event_json(event: &Event) -> Value {
         Event::Round { reports, files, bytes } => {
             json!({ "event": "round", "reports": reports, "files": files, "bytes": bytes })
         }
-        Event::Acknowledged { reference, held } => {
-            json!({ "event": "acknowledged", "reference": reference, "held": held })
+        Event::Acknowledged { reference, held, details } => {
+            json!({ "event": "acknowledged", "reference": reference, "held": held, "details_not_kept": details })
         }
         Event::Refused { report_id, told } => {
             json!({ "event": "refused", "report_id": report_id, "told": told })
@@ -128,7 +140,7 @@ fn summary_json(of: &Summary) -> Value {
     json!({
         "event": "end", "rounds": of.rounds, "cuts": of.cuts, "acknowledged": of.acknowledged, "held": of.held,
         "refused": of.refused, "foreign": of.foreign, "files": of.files, "sent_bytes": of.sent_bytes,
-        "again_bytes": of.again_bytes, "again_bytes_max": of.again_bytes_max, "left": of.left,
+        "again_bytes": of.again_bytes, "again_bytes_max": of.again_bytes_max, "left": of.left, "details_left": of.details_left,
         "feed_refused": of.feed_refused, "trouble": of.trouble,
     })
 }

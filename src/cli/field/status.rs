@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::cli::field::capture::Device;
 use crate::cli::field::outbox::{Entry, EntryState, FileCount, Heard, hex};
-use crate::cli::field::{clock, shown};
+use crate::cli::field::{clock, shown, victims};
 use crate::error::StartError;
 use crate::rpc::pb;
 
@@ -16,8 +16,8 @@ use crate::rpc::pb;
 pub struct Status {
     /// Safety stops in force, as far as is known.
     pub stops: Vec<pb::SafetyStop>,
-    /// Seconds since the feed last said that all was sent; none when it never did.
-    pub feed_age: Option<i64>,
+    /// How old that knowledge is.
+    pub feed_age: FeedAge,
     /// Every version, in the order of capture.
     pub entries: Vec<Entry>,
     /// Reports that were returned, with the remarks.
@@ -28,6 +28,30 @@ pub struct Status {
     pub files: FileCount,
     /// Files that cannot be uploaded, and why.
     pub broken: Vec<(Vec<u8>, String)>,
+    /// Numbers of refused versions, which the next ones take.
+    pub free_numbers: Vec<i64>,
+}
+
+/// How long ago the feed last said that all was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FeedAge {
+    /// It never did.
+    Never,
+    /// So many seconds.
+    Seconds(i64),
+    /// Nobody can tell: the clock of the device was set back since.
+    ClockChanged,
+}
+
+/// What becomes of numbers that the service misses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gap {
+    /// Their reports wait here.
+    Waits,
+    /// Some of them are of reports that were refused, and the next reports take them.
+    Free,
+    /// They are lost: the office must ask the team.
+    Lost,
 }
 
 impl Status {
@@ -37,12 +61,15 @@ impl Status {
         let now = clock::reading(&*device.clock);
         Ok(Self {
             stops: outbox.feed_records("stop")?,
-            feed_age: outbox.feed_heard()?.map(|then| clock::seconds_since(&then, &now)),
+            feed_age: outbox.feed_heard()?.map_or(FeedAge::Never, |then| {
+                clock::seconds_since(&then, &now).map_or(FeedAge::ClockChanged, FeedAge::Seconds)
+            }),
             entries: outbox.entries()?,
             returned: outbox.feed_records("returned")?,
             numbering: outbox.sync_state()?,
             files: outbox.file_count()?,
             broken: outbox.broken_files()?,
+            free_numbers: outbox.free_numbers()?,
         })
     }
 
@@ -51,34 +78,40 @@ impl Status {
         self.entries.iter().filter(move |entry| states.contains(&entry.state))
     }
 
-    /// Numbers that the service misses, as ranges, each with whether all of it waits here. What does not is lost: the
-    /// office must ask the team.
+    /// Numbers that the service misses, as ranges, and what becomes of each.
     #[must_use]
-    pub fn gaps(&self) -> Vec<(i64, i64, bool)> {
-        let waiting: BTreeSet<i64> = self
-            .in_state(&[EntryState::Waiting, EntryState::Sending])
-            .map(|entry| entry.report.device_sequence)
-            .collect();
+    pub fn gaps(&self) -> Vec<(i64, i64, Gap)> {
+        let waiting = self.in_state(&[EntryState::Waiting, EntryState::Sending]);
+        let mut known: BTreeSet<i64> = waiting.map(|entry| entry.report.device_sequence).collect();
+        let free: BTreeSet<i64> = self.free_numbers.iter().copied().collect();
+        known.extend(&free);
         let missing = self.numbering.iter().flat_map(|heard| &heard.told.missing);
-        let here = |first: i64, last: i64| {
-            i64::try_from(waiting.range(first..=last).count()).unwrap_or(0) == last - first + 1
+        let fate = |first: i64, last: i64| {
+            let here = i64::try_from(known.range(first..=last).count()).unwrap_or(0);
+            match free.range(first..=last).next() {
+                _ if here != last - first + 1 => Gap::Lost,
+                None => Gap::Waits,
+                Some(_) => Gap::Free,
+            }
         };
-        missing.map(|range| (range.first, range.last, here(range.first, range.last))).collect()
+        missing.map(|range| (range.first, range.last, fate(range.first, range.last))).collect()
     }
 
     /// For machines.
     #[must_use]
     pub fn json(&self) -> Value {
         let stop = |stop: &pb::SafetyStop| json!({ "id": stop.safety_stop_id, "told": shown::stop(stop) });
-        let gap = |(first, last, here): (i64, i64, bool)| json!({ "first": first, "last": last, "waits_here": here });
+        let gap = |(first, last, fate): (i64, i64, Gap)| json!({ "first": first, "last": last, "waits_here": fate == Gap::Waits, "free": fate == Gap::Free });
         let numbering = self.numbering.as_ref().map(|heard| {
             json!({ "durable_through": heard.told.durable_through, "highest": heard.told.highest,
                     "missing_count": heard.told.missing_count,
                     "missing": self.gaps().into_iter().map(gap).collect::<Vec<_>>() })
         });
+        let seconds = if let FeedAge::Seconds(seconds) = self.feed_age { Some(seconds) } else { None };
         let broken = |(sha256, told): &(Vec<u8>, String)| json!({ "sha256": hex(sha256), "told": told });
         json!({
-            "safety": { "known_seconds_ago": self.feed_age, "stops": self.stops.iter().map(stop).collect::<Vec<_>>() },
+            "safety": { "known_seconds_ago": seconds, "clock_changed": self.feed_age == FeedAge::ClockChanged,
+                        "stops": self.stops.iter().map(stop).collect::<Vec<_>>() },
             "reports": self.entries.iter().map(entry_json).collect::<Vec<_>>(),
             "returned": self.returned.iter().map(returned_json).collect::<Vec<_>>(),
             "numbering": numbering,
@@ -113,10 +146,14 @@ impl Status {
         for stored in &self.returned {
             out.push_str(&returned_text(stored));
         }
-        for (first, last, here) in self.gaps() {
+        for (first, last, fate) in self.gaps() {
             let numbers =
                 if first == last { format!("number {first}") } else { format!("numbers {first} to {last}") };
-            let told = if here { "waits here; sync sends it" } else { "is not here either; tell the office" };
+            let told = match fate {
+                Gap::Waits => "waits here; sync sends it",
+                Gap::Free => "was of a refused report; the next one takes it",
+                Gap::Lost => "is not here either; tell the office",
+            };
             add(&mut out, format!("gap: the service misses {numbers}, which {told}"));
         }
         let files = &self.files;
@@ -136,11 +173,13 @@ impl Status {
     /// Whether work may go on, and how old that knowledge is.
     fn banner(&self, coloured: bool) -> String {
         let known = match self.feed_age {
-            None => "never heard from the service: run sync before work".to_owned(),
-            Some(seconds) => format!("as of {}", shown::age(seconds)),
+            FeedAge::Never => "never heard from the service: run sync before work".to_owned(),
+            FeedAge::Seconds(seconds) => format!("as of {}", shown::age(seconds)),
+            FeedAge::ClockChanged => "age not known: the clock was changed; run sync before work".to_owned(),
         };
         if self.stops.is_empty() {
-            let told = if self.feed_age.is_some() { "no stop in force" } else { "NOT KNOWN" };
+            let fresh = matches!(self.feed_age, FeedAge::Seconds(_));
+            let told = if fresh { "no stop in force" } else { "NOT KNOWN" };
             return format!("safety: {told} ({known})\n");
         }
         let mut banner = String::new();
@@ -163,6 +202,7 @@ fn entry_text(entry: &Entry) -> String {
     let mut text = format!("  {reference} {} version {version}: ", shown::kind(report));
     text.push_str(match entry.state {
         EntryState::Waiting => "waits",
+        EntryState::Sending if entry.earlier.is_some() => "acknowledged before, to be sent again",
         EntryState::Sending => "sent, not acknowledged yet",
         EntryState::Acknowledged => "acknowledged",
         EntryState::Refused => "REFUSED; amend it",
@@ -172,7 +212,7 @@ fn entry_text(entry: &Entry) -> String {
         let word = shown::word(hold.reason().as_str_name(), "HOLD_REASON_");
         write!(text, "\n    held, {word}: {}", hold.text).ok();
     }
-    if let Some(told) = &entry.refusal {
+    for told in entry.refusal.iter().chain(&entry.details_told) {
         write!(text, "\n    {told}").ok();
     }
     text.push('\n');
@@ -203,6 +243,8 @@ fn entry_json(entry: &Entry) -> Value {
         "outcome": answer.map(|answer| answer.outcome().as_str_name()),
         "holds": answer.iter().flat_map(|answer| &answer.holds).map(hold).collect::<Vec<_>>(),
         "refusal": entry.refusal,
+        "details_not_kept": entry.details_told,
+        "victim_ids": victims::of(&entry.report).iter().map(|victim| &victim.victim_id).collect::<Vec<_>>(),
     })
 }
 

@@ -21,6 +21,9 @@ use crate::error::StartError;
 
 pub use rounds::{sync, take_feed};
 
+/// Bytes of reports that are sent without an answer; one report may be larger.
+const BYTES_IN_FLIGHT: usize = 1_024 * 1_024;
+
 /// How hard a sync tries.
 #[derive(Debug, Clone)]
 pub struct Pace {
@@ -55,6 +58,11 @@ impl Default for Pace {
 }
 
 impl Pace {
+    /// How long anything may take, behind all that can be on its way.
+    pub(super) fn longest(&self) -> Duration {
+        self.within(self.unanswered_bytes.max(BYTES_IN_FLIGHT))
+    }
+
     /// How long an answer may take when so many bytes are on their way.
     fn within(&self, bytes: usize) -> Duration {
         let seconds = bytes / self.slowest_link.max(1);
@@ -96,6 +104,8 @@ pub struct Summary {
     pub again_bytes_max: u64,
     /// Reports and files that still wait.
     pub left: u64,
+    /// Reports that arrived, whose details of victims the service does not keep.
+    pub details_left: u64,
     /// Why the team feed was refused; empty when it was not.
     pub feed_refused: String,
     /// Why the last round did not bring everything; empty when it did.
@@ -120,6 +130,8 @@ pub enum Event {
         reference: String,
         /// Why it is held, in words; empty when it is not.
         held: Vec<String>,
+        /// Why the details of its victims are not kept, in words; empty when they are.
+        details: String,
     },
     /// A report was refused.
     Refused {
@@ -160,6 +172,8 @@ pub type Tell = dyn Fn(Event) + Send + Sync;
 pub(super) enum Trouble {
     /// The link or the service is at fault, and another round may help; not before the delay, if the service gave one.
     Link(String, Option<Duration>),
+    /// The service put off a report and took the others. Another round may help, not before the delay.
+    PutOff(String, Option<Duration>),
     /// The service refuses this one thing.
     Refused(String),
     /// Another round would not help.
@@ -178,8 +192,8 @@ impl From<Status> for Trouble {
     fn from(status: Status) -> Self {
         match fate::of_status(&status) {
             fate::Fate::Denied(told) => Self::Stop(told),
-            fate::Fate::Final(told) => Self::Refused(told),
-            fate::Fate::Later(told, wait) => Self::Link(told, wait),
+            fate::Fate::Final(told, _) => Self::Refused(told),
+            fate::Fate::Later(told, wait) | fate::Fate::PutOff(told, wait) => Self::Link(told, wait),
         }
     }
 }

@@ -112,16 +112,20 @@ fn read_task(reader: &mut Reader, sent: &str, kind: Option<ReportKind>) -> Optio
 /// Any day of the calendar.
 fn read_any_day(reader: &mut Reader, field: &str, sent: Option<pb::Date>) -> Option<Date> {
     let sent = reader.need(field, sent)?;
-    let part = |value: i32| i8::try_from(value).ok();
-    let made = match (i16::try_from(sent.year), part(sent.month), part(sent.day)) {
-        (Ok(year), Some(month), Some(day)) if 0 < year => Date::new(year, month, day).ok(),
-        _ => None,
-    };
+    let made = calendar_day(sent);
     if made.is_none() {
         let given = format!("{}-{}-{}", sent.year, sent.month, sent.day);
         reader.bad(field, format!("{given} is not a day of the calendar"));
     }
     made
+}
+
+fn calendar_day(sent: pb::Date) -> Option<Date> {
+    let part = |value: i32| i8::try_from(value).ok();
+    match (i16::try_from(sent.year), part(sent.month), part(sent.day)) {
+        (Ok(year), Some(month), Some(day)) if 0 < year => Date::new(year, month, day).ok(),
+        _ => None,
+    }
 }
 
 fn kind_of(body: &pb::field_report::Body) -> ReportKind {

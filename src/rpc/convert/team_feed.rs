@@ -42,7 +42,7 @@ pub fn message(of: Message) -> Result<pb::StreamTeamFeedResponse, Error> {
             site_count: counts.sites,
             returned_report_count: counts.returned,
         }),
-        Body::Progress { revision } => Sent::Progress(pb::FeedProgress { revision }),
+        Body::Progress { revision, head } => Sent::Progress(pb::FeedProgress { revision, head }),
         Body::Reconnect { after } => {
             Sent::Reconnect(pb::FeedReconnect { cursor: cursor.clone(), after: Some(duration(after)) })
         }

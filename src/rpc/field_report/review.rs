@@ -21,7 +21,7 @@ use crate::rpc::pb::changed_record::Record;
 use crate::rpc::read::Reader;
 use crate::rpc::status::status;
 
-use super::submit::read_sent;
+use super::submit::{details_not_kept, read_sent};
 
 fn review_of(changed: &Changed) -> Result<pb::ReportReview, Error> {
     let pick = |record| if let Record::ReportReview(review) = record { Some(review) } else { None };
@@ -84,9 +84,11 @@ pub(super) async fn amend(
     let reason = reader.parse("reason", Reason::parse(&sent.reason));
     let (report, reason) = (report?.report, reader.finish(reason)?);
     match app.amend_report(caller, report, reason).await {
-        Ok(done) => {
-            Ok(pb::AmendReportResponse { holds: holds(&done.holds), receipt: Some(receipt(&done.receipt)) })
-        }
+        Ok(done) => Ok(pb::AmendReportResponse {
+            holds: holds(&done.holds),
+            receipt: Some(receipt(&done.receipt)),
+            details_not_kept: details_not_kept(&done),
+        }),
         Err(error) => Err(status(&error)),
     }
 }

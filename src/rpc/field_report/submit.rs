@@ -10,7 +10,7 @@ use crate::rpc::convert::field_report::{holds, read_clock, read_report, receipt,
 use crate::rpc::convert::words::WireWord as _;
 use crate::rpc::pb;
 use crate::rpc::read::Reader;
-use crate::rpc::status::status;
+use crate::rpc::status::{reason_of, status};
 
 pub(super) async fn submit(
     app: &App,
@@ -55,5 +55,12 @@ pub(super) fn response(of: &Submitted) -> pb::SubmitReportResponse {
         holds: holds(&of.holds),
         receipt: Some(receipt(&of.receipt)),
         sync_state: Some(sync_state(&of.sync_state)),
+        details_not_kept: details_not_kept(of),
     }
+}
+
+/// Why details are not stored that came with a report.
+pub(super) fn details_not_kept(of: &Submitted) -> Option<pb::DetailsNotKept> {
+    let refusal = of.details_not_kept.as_ref()?;
+    Some(pb::DetailsNotKept { reason: reason_of(refusal).into(), text: refusal.to_string() })
 }

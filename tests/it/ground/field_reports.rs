@@ -3,6 +3,11 @@
 mod attachments;
 mod bad_link;
 mod crash;
+mod device_feed;
+mod device_files;
+mod device_refusals;
+mod device_tls;
+mod device_victims;
 mod devices;
 mod examples;
 mod field;

@@ -1,13 +1,14 @@
 //! Files of reports, kept by their content.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
 use crate::cli::field::clock;
-use crate::cli::field::outbox::{Outbox, sync_dir};
+use crate::cli::field::outbox::{FILE_MODE, Outbox, cannot, sync_dir};
 use crate::error::StartError;
 
 /// How much is copied at once.
@@ -24,6 +25,15 @@ pub struct KeptFile {
     pub size: i64,
     /// Its first bytes, at most 512.
     pub head: Vec<u8>,
+}
+
+/// What pruning made room by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Copies that were deleted.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 impl Outbox {
@@ -55,6 +65,20 @@ impl Outbox {
         copy_into(&path, &mut io::sink()).is_ok_and(|kept| kept.sha256 == *sha256)
     }
 
+    /// Deletes the copies of files that the service has, as it said last. Those of a report that it has not stay.
+    pub fn prune(&self) -> Result<Pruned, StartError> {
+        let mut pruned = Pruned::default();
+        for sha256 in self.files_there()? {
+            let path = self.path_of(&sha256);
+            // One that was pruned before.
+            let Ok(of) = fs::metadata(&path) else { continue };
+            fs::remove_file(&path).map_err(|error| cannot(self.dir(), &error))?;
+            pruned.files += 1;
+            pruned.bytes += of.len();
+        }
+        Ok(pruned)
+    }
+
     /// Bytes of a file from an offset on: as many as asked for, or less at its end.
     pub fn part_of(&self, sha256: &[u8], offset: i64, limit: usize) -> Result<Vec<u8>, StartError> {
         let path = self.path_of(sha256);
@@ -72,7 +96,7 @@ impl Outbox {
 }
 
 fn copy(from: &Path, to: &Path) -> io::Result<KeptFile> {
-    let mut file = File::create(to)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(to)?;
     let kept = copy_into(from, &mut file).and_then(|kept| file.sync_all().map(|()| kept));
     if kept.is_err() {
         // It is only a draft, and what failed is told.

@@ -19,8 +19,8 @@ pub struct Heard<T> {
 /// What a message of the feed changes.
 #[derive(Debug)]
 pub(in crate::cli::field) enum FeedChange {
-    /// A snapshot begins: what is not in it is forgotten at its end.
-    Begin,
+    /// The feed begins, in the history that it names. With a snapshot, what is not in that is forgotten at its end.
+    Begin { epoch: String, snapshot: bool },
     /// A record as it is now.
     Put { kind: &'static str, id: String, content: Vec<u8> },
     /// Records that are gone, by kind and id.
@@ -76,7 +76,12 @@ impl Outbox {
     ) -> Result<(), StartError> {
         self.change(|tx| {
             match change {
-                FeedChange::Begin => begin_snapshot(tx)?,
+                FeedChange::Begin { epoch, snapshot } => {
+                    in_history(tx, epoch)?;
+                    if *snapshot {
+                        begin_snapshot(tx)?;
+                    }
+                }
                 FeedChange::Put { kind, id, content } => put(tx, kind, id, content)?,
                 FeedChange::Forget(gone) => gone.iter().try_for_each(|(kind, id)| forget(tx, kind, id))?,
                 FeedChange::SnapshotEnd => end_snapshot(tx)?,
@@ -142,6 +147,22 @@ pub(super) fn hear(
         "-- outbox.hear
          UPDATE device SET sync_state = ?1, sync_heard = ?2, next_number = max(next_number, ?3 + 1)",
         (state.encode_to_vec(), clock.encode_to_vec(), state.highest),
+    )?;
+    Ok(())
+}
+
+/// A service with another history, such as after a backup was restored, may have lost files: they are asked for again.
+fn in_history(tx: &Transaction<'_>, epoch: &str) -> rusqlite::Result<()> {
+    tx.execute(
+        "-- outbox.doubt_files
+         UPDATE files SET state = 'WAITING', durable_offset = 0
+          WHERE state = 'PRESENT' AND (SELECT feed_epoch NOT IN ('', ?1) FROM device)",
+        [epoch],
+    )?;
+    tx.execute(
+        "-- outbox.set_feed_epoch
+         UPDATE device SET feed_epoch = ?1",
+        [epoch],
     )?;
     Ok(())
 }

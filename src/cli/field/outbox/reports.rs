@@ -60,23 +60,27 @@ pub struct Entry {
     pub answer: Option<pb::SubmitReportResponse>,
     /// Why the service does not take it.
     pub refusal: Option<String>,
+    /// What the service answered before, while it is sent once more.
+    pub earlier: Option<pb::SubmitReportResponse>,
+    /// Why the service does not keep the details of its victims, which wait here.
+    pub details_told: Option<String>,
 }
 
-/// What an answer says about a version.
-#[derive(Debug)]
-pub enum Verdict {
-    /// The service has it.
-    Acknowledged(Box<pb::SubmitReportResponse>),
-    /// The service will never take it as it is.
-    Refused(String),
+/// A version that is to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    /// Its place in the outbox.
+    pub entry: i64,
+    /// How large it is.
+    pub bytes: usize,
 }
 
-const COLUMNS: &str = "entry, content, content_sha256, state, answer, refusal";
+const COLUMNS: &str = "entry, content, content_sha256, state, answer, refusal, earlier, details_told";
 
 impl Outbox {
     /// Numbers a new version and keeps it, for good. Its files are in the outbox already. A report that is refused
-    /// leaves its number to the next one. With `replaces`, a refused version of the same report makes room.
-    pub fn add(&self, mut report: pb::FieldReport, replaces: Option<i64>) -> Result<Entry, StartError> {
+    /// leaves its number to the next one. Refused versions of the same report make room.
+    pub fn add(&self, mut report: pb::FieldReport) -> Result<Entry, StartError> {
         let entry = self.change(|tx| {
             let number = next_number(tx)?;
             report.device_sequence = number;
@@ -100,38 +104,45 @@ impl Outbox {
             for file in &report.attachments {
                 declare(tx, entry, file)?;
             }
-            if let Some(replaced) = replaces {
-                tx.execute(
-                    "-- outbox.replace
-                     UPDATE reports SET state = 'REPLACED' WHERE entry = ?1 AND state = 'REFUSED'",
-                    [replaced],
-                )?;
-            }
-            let state = EntryState::Waiting;
-            Ok(Entry { entry, report: report.clone(), content_sha256, state, answer: None, refusal: None })
+            replace_refused(tx, &report.report_id)?;
+            Ok(Entry {
+                entry,
+                report: report.clone(),
+                content_sha256,
+                state: EntryState::Waiting,
+                answer: None,
+                refusal: None,
+                earlier: None,
+                details_told: None,
+            })
         })?;
         Ok(entry)
     }
 
-    /// Places of the versions that are to be sent: accidents first, then in the order of their numbers.
-    pub fn due(&self) -> Result<Vec<i64>, StartError> {
+    /// The versions that are to be sent: accidents first, then in the order of their numbers.
+    pub fn due(&self) -> Result<Vec<Due>, StartError> {
         self.read(|db| {
             let mut asked = db.prepare_cached(
                 "-- outbox.due
-                 SELECT entry FROM reports WHERE state IN ('WAITING', 'SENDING') ORDER BY urgent DESC, number",
+                 SELECT entry, length(content) FROM reports WHERE state IN ('WAITING', 'SENDING')
+                  ORDER BY urgent DESC, number",
             )?;
-            asked.query_map((), |row| row.get(0))?.collect()
+            let due = |row: &Row<'_>| {
+                let bytes: i64 = row.get(1)?;
+                Ok(Due { entry: row.get(0)?, bytes: usize::try_from(bytes).unwrap_or(usize::MAX) })
+            };
+            asked.query_map((), due)?.collect()
         })
     }
 
     /// Marks versions as sent, before they are. Answers those that are still to be sent.
     pub fn sending(&self, entries: &[i64]) -> Result<Vec<Entry>, StartError> {
         self.change(|tx| {
-            let mut marked = tx.prepare_cached(
+            let mut marked = tx.prepare_cached(&format!(
                 "-- outbox.sending
                  UPDATE reports SET state = 'SENDING' WHERE entry = ?1 AND state IN ('WAITING', 'SENDING')
-                 RETURNING entry, content, content_sha256, state, answer, refusal",
-            )?;
+                 RETURNING {COLUMNS}",
+            ))?;
             let mut due = Vec::with_capacity(entries.len());
             for entry in entries {
                 due.extend(marked.query_row([entry], entry_of).optional()?);
@@ -140,33 +151,14 @@ impl Outbox {
         })
     }
 
-    /// Notes what answers said, all at once, with what the service has of the numbering.
-    pub fn settle(&self, verdicts: &[(i64, Verdict)], clock: &pb::DeviceClock) -> Result<(), StartError> {
-        self.change(|tx| {
-            for (entry, verdict) in verdicts {
-                match verdict {
-                    Verdict::Acknowledged(answer) => acknowledge(tx, *entry, answer, clock)?,
-                    Verdict::Refused(told) => refuse(tx, *entry, told)?,
-                }
-            }
-            Ok(())
-        })
-    }
-
-    /// Versions that were acknowledged and whose numbers the service does not have any more, such as after a backup was
-    /// restored, are to be sent again. Answers how many.
-    pub fn send_again(&self, numbers: &[(i64, i64)]) -> Result<usize, StartError> {
-        self.change(|tx| {
-            let mut count = 0;
-            for (first, last) in numbers {
-                count += tx.execute(
-                    "-- outbox.send_again
-                     UPDATE reports SET state = 'SENDING', answer = NULL
-                      WHERE state = 'ACKNOWLEDGED' AND number BETWEEN ?1 AND ?2",
-                    (first, last),
-                )?;
-            }
-            Ok(count)
+    /// Numbers of refused versions, which the next ones take.
+    pub fn free_numbers(&self) -> Result<Vec<i64>, StartError> {
+        self.read(|db| {
+            let mut asked = db.prepare_cached(
+                "-- outbox.free_numbers
+                 SELECT number FROM free_numbers ORDER BY number",
+            )?;
+            asked.query_map((), |row| row.get(0))?.collect()
         })
     }
 
@@ -195,8 +187,11 @@ fn entry_of(row: &Row<'_>) -> rusqlite::Result<Entry> {
     };
     let content: Vec<u8> = row.get(1)?;
     let report = pb::FieldReport::decode(&*content).map_err(|error| broken(1, error))?;
-    let answer: Option<Vec<u8>> = row.get(4)?;
-    let answer = answer.map(|bytes| pb::SubmitReportResponse::decode(&*bytes)).transpose();
+    let answered = |column| {
+        let answer: Option<Vec<u8>> = row.get(column)?;
+        let answer = answer.map(|bytes| pb::SubmitReportResponse::decode(&*bytes)).transpose();
+        answer.map_err(|error| broken(column, error))
+    };
     let word: String = row.get(3)?;
     let state = EntryState::ALL.into_iter().find(|state| state.word() == word);
     Ok(Entry {
@@ -204,8 +199,10 @@ fn entry_of(row: &Row<'_>) -> rusqlite::Result<Entry> {
         report,
         content_sha256: row.get(2)?,
         state: state.unwrap_or(EntryState::Waiting),
-        answer: answer.map_err(|error| broken(4, error))?,
+        answer: answered(4)?,
         refusal: row.get(5)?,
+        earlier: answered(6)?,
+        details_told: row.get(7)?,
     })
 }
 
@@ -230,6 +227,16 @@ fn next_number(tx: &Transaction<'_>) -> rusqlite::Result<i64> {
     )
 }
 
+/// What the newest version says stands for all of them: what others knew of victims is forgotten.
+fn replace_refused(tx: &Transaction<'_>, report_id: &str) -> rusqlite::Result<()> {
+    let mut replaced = tx.prepare_cached(
+        "-- outbox.replace
+         UPDATE reports SET state = 'REPLACED' WHERE report_id = ?1 AND state = 'REFUSED' RETURNING entry",
+    )?;
+    let entries: Vec<i64> = replaced.query_map([report_id], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    entries.into_iter().try_for_each(|entry| super::answers::forget_details(tx, entry).map(drop))
+}
+
 fn declare(tx: &Transaction<'_>, entry: i64, file: &pb::Attachment) -> rusqlite::Result<()> {
     // A file that was found broken is whole again when it is attached again.
     tx.execute(
@@ -242,55 +249,6 @@ fn declare(tx: &Transaction<'_>, entry: i64, file: &pb::Attachment) -> rusqlite:
         "-- outbox.declare
          INSERT INTO declared (entry, sha256) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
         (entry, &file.sha256),
-    )?;
-    Ok(())
-}
-
-fn acknowledge(
-    tx: &Transaction<'_>,
-    entry: i64,
-    answer: &pb::SubmitReportResponse,
-    clock: &pb::DeviceClock,
-) -> rusqlite::Result<()> {
-    tx.execute(
-        "-- outbox.acknowledge
-         UPDATE reports SET state = 'ACKNOWLEDGED', answer = ?2
-          WHERE entry = ?1 AND state IN ('WAITING', 'SENDING', 'ACKNOWLEDGED')",
-        (entry, answer.encode_to_vec()),
-    )?;
-    let present = answer.receipt.iter().flat_map(|receipt| &receipt.attachments).filter(|file| file.present);
-    for file in present {
-        tx.execute(
-            "-- outbox.there_already
-             UPDATE files SET state = 'PRESENT', durable_offset = size WHERE sha256 = ?1",
-            [&file.sha256],
-        )?;
-    }
-    match &answer.sync_state {
-        Some(state) => super::knowledge::hear(tx, state, clock),
-        None => Ok(()),
-    }
-}
-
-fn refuse(tx: &Transaction<'_>, entry: i64, told: &str) -> rusqlite::Result<()> {
-    let number: Option<i64> = tx
-        .query_row(
-            "-- outbox.number_of
-             SELECT number FROM reports WHERE entry = ?1 AND state IN ('WAITING', 'SENDING')",
-            [entry],
-            |row| row.get(0),
-        )
-        .optional()?;
-    let Some(number) = number else { return Ok(()) };
-    tx.execute(
-        "-- outbox.refuse
-         UPDATE reports SET state = 'REFUSED', number = NULL, refusal = ?2 WHERE entry = ?1",
-        (entry, told),
-    )?;
-    tx.execute(
-        "-- outbox.free
-         INSERT INTO free_numbers (number) VALUES (?1) ON CONFLICT DO NOTHING",
-        [number],
     )?;
     Ok(())
 }

@@ -92,6 +92,21 @@ impl Outbox {
         Ok(())
     }
 
+    /// Files that the service has, and every report that declares them as well.
+    pub(super) fn files_there(&self) -> Result<Vec<[u8; 32]>, StartError> {
+        self.read(|db| {
+            let mut asked = db.prepare_cached(
+                "-- outbox.files_there
+                 SELECT sha256 FROM files
+                  WHERE state = 'PRESENT'
+                    AND NOT EXISTS (SELECT 1 FROM declared JOIN reports USING (entry)
+                                     WHERE declared.sha256 = files.sha256
+                                       AND reports.state NOT IN ('ACKNOWLEDGED', 'REPLACED'))",
+            )?;
+            asked.query_map((), |row| row.get(0))?.collect()
+        })
+    }
+
     /// How far the files are in all.
     pub fn file_count(&self) -> Result<FileCount, StartError> {
         self.read(|db| {

@@ -8,16 +8,31 @@ use tonic_types::{ErrorDetails, RpcStatusExt as _, StatusExt as _};
 
 /// The domain in the service's refusals.
 const DOMAIN: &str = "safelane.v1";
+/// In which field a report differs that another operator has.
+const ELSEWHERE: &str = "report.team_id";
+/// What a report has too much of.
+const TOO_LARGE: &str = "bytes of a report";
 
 /// What a refusal means.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     /// It will never be taken as it is.
-    Final(String),
-    /// It may be taken later, after the delay if there is one.
+    Final(String, Why),
+    /// The service put off this one thing, and may take others. Not before the delay, if there is one.
+    PutOff(String, Option<Duration>),
+    /// Nothing may be taken now, after the delay if there is one.
     Later(String, Option<Duration>),
     /// The caller may not call at all.
     Denied(String),
+}
+
+/// Why something is refused for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// The service has something else in its place.
+    Contradicted,
+    /// Anything else.
+    Other,
 }
 
 /// The fate of a call.
@@ -37,14 +52,22 @@ fn fate(code: Code, message: &str, details: &ErrorDetails) -> Fate {
         return Fate::Later(format!("{code:?}: {message}"), wait);
     };
     let told = format!("{message} [{}]", info.reason);
-    match code {
-        Code::InvalidArgument | Code::AlreadyExists | Code::FailedPrecondition | Code::NotFound => {
-            Fate::Final(told)
+    let fact = |name: &str| info.metadata.get(name).map_or("", String::as_str);
+    match (code, info.reason.trim_start_matches("ERROR_REASON_")) {
+        // A service of before it stored such reports without the details.
+        (_, "PERSONAL_KEY_MISSING") => Fate::PutOff(told, wait),
+        (Code::AlreadyExists, _) if fact("differs") == ELSEWHERE => Fate::Final(told, Why::Other),
+        (Code::AlreadyExists, _) | (Code::Aborted, "STALE_REVISION") | (_, "WRONG_STATE") => {
+            Fate::Final(told, Why::Contradicted)
         }
-        // The base was replaced. Other aborts are conflicts that pass.
-        Code::Aborted if info.reason.ends_with("STALE_REVISION") => Fate::Final(told),
-        Code::Unauthenticated | Code::PermissionDenied => Fate::Denied(told),
-        _ => Fate::Later(told, wait),
+        (Code::InvalidArgument | Code::FailedPrecondition | Code::NotFound, _) => {
+            Fate::Final(told, Why::Other)
+        }
+        // No quota grows with time that is below the size of one report.
+        (Code::ResourceExhausted, _) if fact("what") == TOO_LARGE => Fate::Final(told, Why::Other),
+        (Code::Unauthenticated | Code::PermissionDenied, _) => Fate::Denied(told),
+        (Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled, _) => Fate::Later(told, wait),
+        _ => Fate::PutOff(told, wait),
     }
 }
 
@@ -60,15 +83,37 @@ mod tests {
     #[test]
     fn only_the_service_refuses_for_good() {
         let own = |code, reason: &str| refused(code, DOMAIN, reason);
-        assert!(matches!(own(Code::InvalidArgument, "ERROR_REASON_FIELD_INVALID"), Fate::Final(_)));
-        assert!(matches!(own(Code::Aborted, "ERROR_REASON_STALE_REVISION"), Fate::Final(_)));
-        assert!(matches!(own(Code::Aborted, "ERROR_REASON_CONTENDED"), Fate::Later(..)));
+        assert!(matches!(
+            own(Code::InvalidArgument, "ERROR_REASON_FIELD_INVALID"),
+            Fate::Final(_, Why::Other)
+        ));
+        let stale = own(Code::Aborted, "ERROR_REASON_STALE_REVISION");
+        assert!(matches!(stale, Fate::Final(_, Why::Contradicted)));
+        assert!(matches!(own(Code::Aborted, "ERROR_REASON_CONTENDED"), Fate::PutOff(..)));
+        assert!(matches!(own(Code::Internal, "ERROR_REASON_INTERNAL"), Fate::PutOff(..)));
         assert!(matches!(own(Code::Unavailable, "ERROR_REASON_DRAINING"), Fate::Later(..)));
-        assert!(matches!(own(Code::ResourceExhausted, "ERROR_REASON_QUOTA_EXCEEDED"), Fate::Later(..)));
+        assert!(matches!(own(Code::ResourceExhausted, "ERROR_REASON_QUOTA_EXCEEDED"), Fate::PutOff(..)));
+        let key = own(Code::FailedPrecondition, "ERROR_REASON_PERSONAL_KEY_MISSING");
+        assert!(matches!(key, Fate::PutOff(..)));
         assert!(matches!(own(Code::Unauthenticated, "ERROR_REASON_UNAUTHENTICATED"), Fate::Denied(_)));
         for code in [Code::InvalidArgument, Code::PermissionDenied, Code::Unauthenticated, Code::NotFound] {
             assert!(matches!(refused(code, "login.example", "X"), Fate::Later(..)), "{code:?}");
             assert!(matches!(of_status(&Status::new(code, "<html>")), Fate::Later(..)), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn facts_tell_a_report_that_is_too_large_and_one_of_another_operator() {
+        let with = |code, reason: &str, fact: (&str, &str)| {
+            let facts = [(fact.0.to_owned(), fact.1.to_owned())];
+            let details = ErrorDetails::with_error_info(reason, DOMAIN, facts);
+            of_status(&Status::with_error_details(code, "no", details))
+        };
+        let large = with(Code::ResourceExhausted, "ERROR_REASON_QUOTA_EXCEEDED", ("what", TOO_LARGE));
+        assert!(matches!(large, Fate::Final(_, Why::Other)));
+        for (differs, why) in [(ELSEWHERE, Why::Other), ("report.note", Why::Contradicted)] {
+            let taken = with(Code::AlreadyExists, "ERROR_REASON_ID_TAKEN", ("differs", differs));
+            assert!(matches!(taken, Fate::Final(_, of) if of == why), "{differs}");
         }
     }
 }

@@ -65,12 +65,12 @@ impl Uploading<'_> {
     }
 
     async fn upload(&mut self, upload: &Upload) -> Result<(), Trouble> {
-        if !self.device.outbox.is_whole(&upload.sha256) {
+        let mut state = self.state_of(upload).await?;
+        if !state.present && !self.device.outbox.is_whole(&upload.sha256) {
             let told = "its copy in the outbox changed or is gone; attach the file again with `amend`";
             self.device.outbox.end_upload(&upload.sha256, &UploadEnd::Broken(told.to_owned()))?;
             return Ok(());
         }
-        let mut state = self.state_of(upload).await?;
         self.progress.again = 0;
         while !state.present {
             let next = self.part(upload, state.durable_offset).await?;

@@ -1,6 +1,6 @@
 //! Sending reports: over one stream with a bounded number in flight, or one call each where streams do not pass.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -11,15 +11,12 @@ use crate::cli::client::Connection;
 use crate::cli::field::capture::Device;
 use crate::cli::field::clock;
 use crate::cli::field::link::patiently;
-use crate::cli::field::outbox::{Entry, Verdict};
-use crate::cli::field::sync::fate::{self, Fate};
-use crate::cli::field::sync::{Event, Pace, Summary, Tell, Trouble};
+use crate::cli::field::outbox::{Due, Entry, Verdict};
+use crate::cli::field::sync::fate::{self, Fate, Why};
+use crate::cli::field::sync::{BYTES_IN_FLIGHT, Event, Pace, Summary, Tell, Trouble};
 use crate::rpc::pb;
 use crate::rpc::pb::field_report_service_client::FieldReportServiceClient;
 use crate::rpc::pb::sync_reports_response::Outcome;
-
-/// Bytes of reports that are sent without an answer; one report may be larger.
-const BYTES_IN_FLIGHT: usize = 1_024 * 1_024;
 
 /// What sends the reports of one round.
 pub(super) struct Sending<'a> {
@@ -28,6 +25,8 @@ pub(super) struct Sending<'a> {
     pub(super) tell: &'a Tell,
     pub(super) summary: &'a mut Summary,
     pub(super) client: FieldReportServiceClient<Connection>,
+    /// Why the service put off the last of those that it did, and for how long at least.
+    pub(super) put_off: Option<(String, Option<Duration>)>,
 }
 
 impl Sending<'_> {
@@ -50,8 +49,8 @@ impl Sending<'_> {
 
     /// Sends what waits over one stream.
     pub(super) async fn stream(&mut self) -> Result<(), Trouble> {
-        let mut due = self.device.outbox.due()?.into_iter();
-        if due.len() == 0 {
+        let mut due: VecDeque<Due> = self.device.outbox.due()?.into();
+        if due.is_empty() {
             return Ok(());
         }
         let (sending, sent) = mpsc::channel(self.pace.in_flight);
@@ -60,9 +59,8 @@ impl Sending<'_> {
         let mut flying = Flying::default();
         loop {
             // Half of the room at once: each time costs a flush of the disk.
-            if flying.entries.len() <= self.pace.in_flight / 2 && flying.bytes < BYTES_IN_FLIGHT {
-                let room = self.pace.in_flight - flying.entries.len();
-                let next: Vec<i64> = due.by_ref().take(room).collect();
+            if flying.entries.len() <= self.pace.in_flight / 2 {
+                let next = flying.room_for(&mut due, self.pace.in_flight);
                 for entry in self.device.outbox.sending(&next)? {
                     let request = pb::SyncReportsRequest {
                         report: Some(entry.report.clone()),
@@ -76,7 +74,11 @@ impl Sending<'_> {
                 }
             }
             if flying.entries.is_empty() {
-                break;
+                if due.is_empty() {
+                    break;
+                }
+                // What was taken is not to be sent any more.
+                continue;
             }
             let (heard, end) = next_answers(self.pace.within(flying.bytes), &mut answers).await;
             self.take(heard, &mut flying)?;
@@ -91,8 +93,8 @@ impl Sending<'_> {
 
     /// Sends what waits, one call each.
     pub(super) async fn one_by_one(&mut self) -> Result<(), Trouble> {
-        for place in self.device.outbox.due()? {
-            let Some(entry) = self.device.outbox.sending(&[place])?.pop() else { continue };
+        for due in self.device.outbox.due()? {
+            let Some(entry) = self.device.outbox.sending(&[due.entry])?.pop() else { continue };
             let request = pb::SubmitReportRequest {
                 report: Some(entry.report.clone()),
                 sent: Some(clock::reading(&*self.device.clock)),
@@ -100,13 +102,13 @@ impl Sending<'_> {
             let within = self.pace.within(prost::Message::encoded_len(&entry.report));
             let answer = patiently(within, self.client.submit_report(request)).await;
             let verdict = match answer {
-                Ok(stored) => self.judge_stored(&entry, stored.into_inner())?,
+                Ok(stored) => Some(self.judge_stored(&entry, stored.into_inner())?),
                 Err(status) => match fate::of_status(&status) {
-                    Fate::Final(told) => Verdict::Refused(told),
-                    Fate::Later(..) | Fate::Denied(_) => return Err(status.into()),
+                    Fate::Later(..) => return Err(status.into()),
+                    fate => self.judge_refused(&entry, fate)?,
                 },
             };
-            self.settle(vec![(entry, verdict)])?;
+            self.settle(verdict.map(|verdict| (entry, verdict)).into_iter().collect())?;
         }
         Ok(())
     }
@@ -138,12 +140,31 @@ impl Sending<'_> {
                 let verdict = self.judge_stored(&entry, stored)?;
                 Ok(Some((entry, verdict)))
             }
-            Some(Outcome::Refused(status)) => match fate::of_answer(&status) {
-                Fate::Final(told) => Ok(Some((entry, Verdict::Refused(told)))),
-                Fate::Later(told, wait) => Err(Trouble::Link(told, wait)),
-                Fate::Denied(told) => Err(Trouble::Stop(told)),
-            },
+            Some(Outcome::Refused(status)) => {
+                let verdict = self.judge_refused(&entry, fate::of_answer(&status))?;
+                Ok(verdict.map(|verdict| (entry, verdict)))
+            }
             None => self.foreign("an answer that says nothing"),
+        }
+    }
+
+    /// What was refused for good stays refused; what was put off is sent again in another round, and does not keep others
+    /// waiting. What was acknowledged before is not lost by a refusal: then it is the caller who is wrong.
+    fn judge_refused(&mut self, entry: &Entry, fate: Fate) -> Result<Option<Verdict>, Trouble> {
+        match fate {
+            Fate::Final(told, Why::Other) if entry.earlier.is_some() => {
+                self.device.outbox.restore_acknowledged()?;
+                Err(Trouble::Stop(format!(
+                    "the service refuses a report that it acknowledged before: {told}; this token is of another operator"
+                )))
+            }
+            Fate::Final(told, _) => Ok(Some(Verdict::Refused(told))),
+            Fate::PutOff(told, wait) | Fate::Later(told, wait) => {
+                let before = self.put_off.take().and_then(|(_, wait)| wait);
+                self.put_off = Some((told, wait.max(before)));
+                Ok(None)
+            }
+            Fate::Denied(told) => Err(Trouble::Stop(told)),
         }
     }
 
@@ -180,8 +201,9 @@ impl Sending<'_> {
                     let held = answer.outcome() == pb::ReportOutcome::Held || !answer.holds.is_empty();
                     self.summary.held += u64::from(held);
                     let held = answer.holds.into_iter().map(|hold| hold.text).collect();
+                    let details = answer.details_not_kept.map(|of| of.text).unwrap_or_default();
                     let reference = answer.receipt.map(|receipt| receipt.reference).unwrap_or_default();
-                    (self.tell)(Event::Acknowledged { reference, held });
+                    (self.tell)(Event::Acknowledged { reference, held, details });
                 }
                 Verdict::Refused(told) => {
                     self.summary.refused += 1;
@@ -201,6 +223,20 @@ struct Flying {
 }
 
 impl Flying {
+    /// Takes the next places that have room beside what is flying: one report always has when nothing is.
+    fn room_for(&self, due: &mut VecDeque<Due>, at_most: usize) -> Vec<i64> {
+        let (mut next, mut bytes) = (Vec::new(), self.bytes);
+        while self.entries.len() + next.len() < at_most
+            && let Some(first) = due.front()
+            && (bytes == 0 || bytes + first.bytes <= BYTES_IN_FLIGHT)
+        {
+            bytes += first.bytes.max(1);
+            next.push(first.entry);
+            due.pop_front();
+        }
+        next
+    }
+
     fn add(&mut self, entry: Entry) {
         self.bytes += prost::Message::encoded_len(&entry.report);
         self.entries.insert(entry.report.device_sequence, entry);

@@ -7,9 +7,12 @@ use crate::cli::field::capture::Device;
 use crate::cli::field::sync::files::{Progress, Uploading};
 use crate::cli::field::sync::reports::Sending;
 use crate::cli::field::sync::{Event, Pace, Summary, Tell, Trouble, Until};
-use crate::cli::field::{feed, link};
+use crate::cli::field::{clock, feed, link};
 use crate::error::StartError;
 use crate::rpc::pb::field_report_service_client::FieldReportServiceClient;
+
+/// Whoever follows the feed hears something within so many seconds, unless the link is gone.
+const FOLLOWED_SECONDS: i64 = 60;
 
 /// Brings everything that waits in the outbox to the service, until that is done or the time is over. What did not
 /// arrive stays where it is.
@@ -18,6 +21,7 @@ use crate::rpc::pb::field_report_service_client::FieldReportServiceClient;
 /// When the outbox or a setting is at fault. A bad link is no error: the summary tells of it.
 pub async fn sync(device: &Device, pace: &Pace, until: Until, tell: &Tell) -> Result<Summary, StartError> {
     let _alone = device.outbox.alone()?;
+    device.outbox.send_details_again()?;
     let start = Instant::now();
     let mut syncing = Syncing {
         device,
@@ -31,9 +35,10 @@ pub async fn sync(device: &Device, pace: &Pace, until: Until, tell: &Tell) -> Re
     let mut wait = pace.first_wait;
     loop {
         let before = syncing.arrived()?;
-        let ended = syncing.round().await;
+        let ended = syncing.round_within(until.left(start)).await;
         let (left, arrived) = (syncing.left()?, syncing.arrived()?);
         syncing.summary.left = left;
+        syncing.summary.details_left = u64::try_from(device.outbox.details_waiting()?).unwrap_or(0);
         let (told, at_least) = match ended {
             Ok(()) if left == 0 => {
                 syncing.summary.trouble.clear();
@@ -47,6 +52,11 @@ pub async fn sync(device: &Device, pace: &Pace, until: Until, tell: &Tell) -> Re
                 return Ok(syncing.summary);
             }
             Err(Trouble::Refused(told)) => (told, None),
+            Err(Trouble::PutOff(told, at_least)) => {
+                // What arrives together is stored together: one that cannot be may keep others waiting, but not alone.
+                syncing.streamed = !syncing.streamed;
+                (told, at_least)
+            }
             Err(Trouble::Link(told, at_least)) => {
                 syncing.cut();
                 (told, at_least)
@@ -55,10 +65,7 @@ pub async fn sync(device: &Device, pace: &Pace, until: Until, tell: &Tell) -> Re
         syncing.summary.trouble.clone_from(&told);
         wait = if arrived == before { (wait * 2).min(pace.last_wait) } else { pace.first_wait };
         let wait = jittered(wait)?.max(at_least.unwrap_or_default());
-        let over = match until {
-            Until::Once => true,
-            Until::Elapsed(limit) => limit < start.elapsed() + wait,
-        };
+        let over = until.left(start).is_none_or(|left| left < wait);
         tell(Event::Cut { told, wait: (!over).then_some(wait) });
         if over {
             return Ok(syncing.summary);
@@ -67,20 +74,42 @@ pub async fn sync(device: &Device, pace: &Pace, until: Until, tell: &Tell) -> Re
     }
 }
 
+impl Until {
+    /// The time that is left; none when there is only one round.
+    fn left(self, start: Instant) -> Option<Duration> {
+        match self {
+            Self::Once => None,
+            Self::Elapsed(limit) => Some(limit.saturating_sub(start.elapsed())),
+        }
+    }
+}
+
 /// Takes the team feed by itself: until everything was sent, or, when it is followed, for ever and over every cut.
 ///
 /// # Errors
 /// When the feed is refused, or cannot be reached and is not followed.
 pub async fn take_feed(device: &Device, pace: &Pace, tell: &Tell, follow: bool) -> Result<(), StartError> {
+    let Some(_alone) = device.outbox.alone_with_feed()? else {
+        let dir = device.outbox.dir().display();
+        let told = format!("another process takes the team feed into {dir}; wait for it, or stop it");
+        return Err(StartError::Refused(told));
+    };
     let mut wait = pace.first_wait;
     loop {
-        let connection = link::open(&device.outbox.settings()?, pace.patience)?;
+        let connection = link::open(&device.outbox.settings()?, pace)?;
         let before = device.outbox.feed_cursor()?;
         let (told, at_least) = match feed::take(device, pace, tell, connection, follow).await {
             Ok(()) => return Ok(()),
             Err(Trouble::Device(error)) => return Err(error),
-            Err(Trouble::Link(told, at_least)) if follow => (told, at_least),
-            Err(Trouble::Link(told, _) | Trouble::Refused(told) | Trouble::Stop(told)) => {
+            Err(Trouble::Link(told, at_least) | Trouble::PutOff(told, at_least)) if follow => {
+                (told, at_least)
+            }
+            Err(
+                Trouble::Link(told, _)
+                | Trouble::PutOff(told, _)
+                | Trouble::Refused(told)
+                | Trouble::Stop(told),
+            ) => {
                 return Err(StartError::Refused(format!("the feed cannot be taken: {told}")));
             }
         };
@@ -104,10 +133,17 @@ struct Syncing<'a> {
 }
 
 impl Syncing<'_> {
+    /// A round that ends when the time does. Whatever was acknowledged in it is noted.
+    async fn round_within(&mut self, left: Option<Duration>) -> Result<(), Trouble> {
+        let Some(left) = left else { return self.round().await };
+        let ended = tokio::time::timeout(left, self.round()).await;
+        ended.unwrap_or_else(|_| Err(Trouble::Link("the time was over".to_owned(), None)))
+    }
+
     async fn round(&mut self) -> Result<(), Trouble> {
         self.summary.rounds += 1;
         self.tell_round()?;
-        let connection = link::open(&self.device.outbox.settings()?, self.pace.patience)?;
+        let connection = link::open(&self.device.outbox.settings()?, self.pace)?;
         let client = FieldReportServiceClient::new(connection.clone());
         let feed = taken_when(self.feed_due, self.device, self.pace, self.tell, connection);
         let mut sending = Sending {
@@ -116,6 +152,7 @@ impl Syncing<'_> {
             tell: self.tell,
             summary: &mut self.summary,
             client: client.clone(),
+            put_off: None,
         };
         let streamed = self.streamed;
         let reports = async {
@@ -123,6 +160,8 @@ impl Syncing<'_> {
             if streamed { sending.stream().await } else { sending.one_by_one().await }
         };
         let (taken, sent) = tokio::join!(feed, reports);
+        let put_off = sending.put_off.take();
+        let taken = self.note_feed(taken);
         sent?;
         let mut uploading = Uploading {
             device: self.device,
@@ -133,9 +172,14 @@ impl Syncing<'_> {
             client,
         };
         uploading.upload_all().await?;
+        taken?;
+        put_off.map_or(Ok(()), |(told, wait)| Err(Trouble::PutOff(told, wait)))
+    }
+
+    /// A refused feed does not keep reports waiting, nor does it get better by waiting.
+    fn note_feed(&mut self, taken: Result<(), Trouble>) -> Result<(), Trouble> {
         match taken {
             Ok(()) => self.feed_due = false,
-            // A refused feed does not keep reports waiting, nor does it get better by waiting.
             Err(Trouble::Refused(told) | Trouble::Stop(told)) => {
                 self.feed_due = false;
                 self.summary.feed_refused = told;
@@ -175,6 +219,7 @@ impl Syncing<'_> {
     }
 }
 
+/// Takes the feed when that is due. Another process that follows it takes it for all, as long as it hears something.
 async fn taken_when(
     due: bool,
     device: &Device,
@@ -182,7 +227,20 @@ async fn taken_when(
     tell: &Tell,
     connection: Connection,
 ) -> Result<(), Trouble> {
-    if due { feed::take(device, pace, tell, connection, false).await } else { Ok(()) }
+    if !due {
+        return Ok(());
+    }
+    let Some(_alone) = device.outbox.alone_with_feed()? else {
+        let heard = device.outbox.feed_heard()?;
+        let age = heard.and_then(|then| clock::seconds_since(&then, &clock::reading(&*device.clock)));
+        return if age.is_some_and(|age| age <= FOLLOWED_SECONDS) {
+            Ok(())
+        } else {
+            let told = "another process of this outbox takes it, and hears nothing; stop that";
+            Err(Trouble::Refused(told.to_owned()))
+        };
+    };
+    feed::take(device, pace, tell, connection, false).await
 }
 
 /// Between half of a wait and all of it, so that devices that were cut together do not come back together.

@@ -16,8 +16,8 @@ use crate::rpc::pb;
 use crate::rpc::pb::field_report::Body;
 use crate::rpc::read::Reader;
 
+use super::calendar_day;
 use super::files::read_sha256;
-use super::read_any_day;
 
 /// The most victims of an accident.
 const VICTIMS_MAX: usize = 100;
@@ -72,12 +72,17 @@ fn read_details(reader: &mut Reader, field: &str, sent: &pb::VictimDetails) {
     }
     reader.parse(&at("name"), Text::<0, 200>::parse(&sent.name));
     reader.parse(&at("identification"), Text::<0, 200>::parse(&sent.identification));
-    reader.choice(&at("group"), sent.group, Some::<pb::PersonGroup>);
-    if sent.born_on.is_some() {
-        read_any_day(reader, &at("born_on"), sent.born_on);
+    if pb::PersonGroup::try_from(sent.group).is_err() {
+        reader.bad(at("group"), "is no value of the enum; see its comments");
+    }
+    if sent.born_on.is_some_and(|day| calendar_day(day).is_none()) {
+        reader.bad(at("born_on"), "is not a day of the calendar");
     }
     reader.parse(&at("address"), Text::<0, 500>::parse(&sent.address));
-    reader.specified::<pb::VictimOutcome>(&at("outcome"), sent.outcome);
+    let outcome = pb::VictimOutcome::try_from(sent.outcome);
+    if !outcome.is_ok_and(|outcome| outcome != pb::VictimOutcome::Unspecified) {
+        reader.bad(at("outcome"), "is not given, or no value of the enum; see its comments");
+    }
     reader.parse(&at("activity"), Text::<0, 500>::parse(&sent.activity));
 }
 

@@ -44,12 +44,25 @@ pub(super) fn pace() -> Pace {
 
 impl Pad {
     pub(super) fn new(team: &str, address: SocketAddr) -> Self {
+        Self::made(team, address, false)
+    }
+
+    /// A device with a token, in the file `token` beside the outbox.
+    pub(super) fn with_token(team: &str, address: SocketAddr, token: &str) -> Self {
+        let pad = Self::made(team, address, true);
+        pad.file("token", token.as_bytes());
+        pad
+    }
+
+    fn made(team: &str, address: SocketAddr, with_token: bool) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let settings = Settings {
             device_id: fresh_id(),
             team_id: team.to_owned(),
             server: format!("http://{address}"),
-            token_file: None,
+            token_file: with_token.then(|| folder.path().join("token")),
+            ca_file: None,
+            insecure: false,
         };
         let outbox = Outbox::init(&folder.path().join("outbox"), &settings).expect("an outbox");
         let clock = Arc::new(ManualClock::at(START));
@@ -70,7 +83,14 @@ impl Pad {
 
     /// Points the device elsewhere.
     pub(super) fn call(&self, address: SocketAddr) {
-        self.device.outbox.set_server(&format!("http://{address}")).expect("it is noted");
+        self.link(|settings| settings.server = format!("http://{address}"));
+    }
+
+    /// Changes how the device calls the service.
+    pub(super) fn link(&self, change: impl FnOnce(&mut Settings)) {
+        let mut settings = self.device.outbox.settings().expect("they are read");
+        change(&mut settings);
+        self.device.outbox.set_link(&settings).expect("it is noted");
     }
 
     pub(super) async fn sync(&self, until: Until) -> Summary {

@@ -10,6 +10,7 @@ use tokio::process::Command;
 use super::devices::download;
 use super::review::{Board, give_back};
 use crate::binary::{output, text};
+use crate::ground::tasks::Works;
 use crate::harness::{World, in_world};
 use crate::python::{generate, interpreter};
 
@@ -68,6 +69,35 @@ impl Shoot {
     }
 }
 
+/// The database fails twice at the outbox: once as one that is shut down, and once by a fault. Neither is a refusal of what
+/// is in it.
+async fn fail_twice(world: &World) {
+    let statement = "
+        CREATE SEQUENCE failures;
+        CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
+        DECLARE attempt bigint := nextval('failures');
+        BEGIN
+            IF attempt = 1 THEN RAISE EXCEPTION 'it is shut down' USING ERRCODE = '57P01'; END IF;
+            IF attempt = 2 THEN RAISE EXCEPTION 'it is broken'; END IF;
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER fails BEFORE INSERT ON report_versions FOR EACH ROW
+          WHEN (position('number 1'::bytea IN NEW.content) <> 0) EXECUTE FUNCTION fail()";
+    Works::run(world, statement.to_owned()).await;
+}
+
+/// How often it was to fail, and did or did not.
+async fn attempts(world: &World) -> i64 {
+    let mut conn = world.database.connect().await;
+    let last =
+        sqlx::query_scalar("SELECT last_value FROM failures").fetch_one(&mut conn).await.expect("a number");
+    sqlx::raw_sql("DROP TRIGGER fails ON report_versions; DROP FUNCTION fail; DROP SEQUENCE failures")
+        .execute(&mut conn)
+        .await
+        .expect("it is dropped");
+    last
+}
+
 #[tokio::test]
 async fn the_python_example_leaves_the_service_with_what_it_sent() {
     let (python, code) = (interpreter(), tempfile::tempdir().expect("a folder"));
@@ -81,7 +111,9 @@ async fn the_python_example_leaves_the_service_with_what_it_sent() {
         let mut command = Command::new(&python);
         command.arg(client).arg(world.address.to_string()).arg(ids.to_string());
         command.env("PYTHONPATH", code.path()).kill_on_drop(true);
+        fail_twice(world).await;
         shoot.check(command).await;
+        assert_eq!(attempts(world).await, 3);
         shoot.board.finish().await;
     })
     .await;
@@ -100,7 +132,9 @@ async fn the_typescript_example_leaves_the_service_with_what_it_sent() {
         let mut command = Command::new("node");
         command.arg(&client).arg(root.join("proto")).arg(world.address.to_string()).arg(ids.to_string());
         command.kill_on_drop(true);
+        fail_twice(world).await;
         shoot.check(command).await;
+        assert_eq!(attempts(world).await, 3);
         shoot.board.finish().await;
     })
     .await;

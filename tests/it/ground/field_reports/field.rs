@@ -218,8 +218,9 @@ async fn a_device_that_knows_nothing_says_what_to_do() {
     assert_eq!(none.status.code(), Some(1));
     assert!(text(&none.stderr).contains("safelane field init --outbox"), "{}", text(&none.stderr));
     let team = fresh_id();
-    let tls = ["field", "init", "--outbox", outbox, "--server", "https://example.org", "--team", &team];
-    assert!(text(&output(safelane(&tls)).await.stderr).contains("no TLS"));
+    let clear = ["field", "init", "--outbox", outbox, "--server", "http://safelane.example", "--team", &team];
+    let told = text(&output(safelane(&clear)).await.stderr);
+    assert!(told.contains("in the clear") && told.contains("https://"), "{told}");
     let made = ["field", "init", "--outbox", outbox, "--server", "http://127.0.0.1:9", "--team", &team];
     assert!(output(safelane(&made)).await.status.success());
     let again = output(safelane(&made)).await;
@@ -231,7 +232,11 @@ async fn a_device_that_knows_nothing_says_what_to_do() {
     for field in ["work_date:", "task_id:", "progress.notDoneReason:"] {
         assert!(told.contains(field), "{told}");
     }
-    // Nobody answers there, and nothing is lost by it.
+    // Nobody answers there. Nothing waits, and yet something may be missing: a safety stop.
+    let away = output(safelane(&["field", "sync", "--outbox", outbox, "--once"])).await;
+    assert_eq!(away.status.code(), Some(5), "{}", text(&away.stdout));
+    assert!(text(&away.stdout).contains("not everything was heard: "), "{}", text(&away.stdout));
+    // Nor is anything lost by it.
     std::fs::write(
         &path,
         r#"{"workDate": {"year": 1998, "month": 6, "day": 15},
@@ -242,6 +247,24 @@ async fn a_device_that_knows_nothing_says_what_to_do() {
     let away = output(safelane(&["field", "sync", "--outbox", outbox, "--once"])).await;
     assert_eq!(away.status.code(), Some(3), "{}", text(&away.stdout));
     assert!(text(&away.stdout).contains("nothing is lost"), "{}", text(&away.stdout));
+}
+
+#[tokio::test]
+async fn a_feed_that_is_refused_is_told_by_the_exit_code() {
+    in_world(async |world| {
+        let tablet = Tablet::open(world).await;
+        let pad = Pad { folder: tempfile::tempdir().expect("a folder") };
+        let server = format!("http://{}", world.address);
+        pad.run(&["init", "--server", &server, "--team", &fresh_id()]).await;
+        let file = pad.write("report.json", &found(&tablet, "of nobody").to_string());
+        pad.run(&["capture", "--file", &file]).await;
+        let synced = pad.run(&["sync", "--once"]).await;
+        let told = text(&synced.stdout);
+        // An administrator reports for a team that there is not.
+        assert!(told.contains("the team feed was not taken") && told.contains("NOT_FOUND"), "{told}");
+        assert_eq!(synced.status.code(), Some(5), "{told}");
+    })
+    .await;
 }
 
 #[tokio::test]

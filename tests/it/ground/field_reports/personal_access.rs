@@ -1,6 +1,7 @@
 //! Who may see victims, and that whoever did is known.
 
 use safelane::rpc::pb;
+use sqlx::{AssertSqlSafe, Connection as _};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
@@ -179,6 +180,48 @@ async fn a_reading_has_a_purpose_and_an_erasure_a_reason() {
             pb::EraseVictimRequest { reason: String::new(), ..erasing(&report, &victims(&report)[0]) };
         let refused = erase(&tablet, &nameless).await.unwrap_err();
         assert_eq!(refused.get_error_details().bad_request().unwrap().field_violations[0].field, "reason");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_is_erased_while_somebody_reads_is_shown_once_and_as_erased() {
+    in_world(async |world| {
+        let tablet = Tablet::open(world).await;
+        let report = accident(&tablet, vec![victim(NAME)]);
+        tablet.submit(&report).await.unwrap();
+        let (mut locking, mut watch) = (world.database.connect().await, world.database.connect().await);
+        // A reading that has read the details waits for what was erased, and then finds her there.
+        let erased = format!(
+            "BEGIN; LOCK TABLE erased_victims IN ACCESS EXCLUSIVE MODE;
+             INSERT INTO erased_victims (organization_id, report_id, victim_id, reason, erased_by, erased_at, revision)
+             VALUES ('{}', '{}', '{}', 'She asked for it', 'tester', now(), 1)",
+            tablet.works.desk.operator_id,
+            report.report_id,
+            victims(&report)[0].victim_id
+        );
+        sqlx::raw_sql(AssertSqlSafe(erased)).execute(&mut locking).await.unwrap();
+        let commit = async {
+            let waits =
+                "SELECT count(*) FROM pg_locks WHERE relation = 'erased_victims'::regclass AND NOT granted";
+            while sqlx::query_scalar::<_, i64>(waits).fetch_one(&mut watch).await.unwrap() == 0 {}
+            sqlx::raw_sql("COMMIT").execute(&mut locking).await.unwrap();
+        };
+        let reading = read(&tablet, &report.report_id);
+        tokio::pin!(reading);
+        tokio::select! {
+            shown = &mut reading => panic!("it does not look who was erased: {shown:?}"),
+            () = commit => {}
+        }
+        let shown = reading.await.unwrap();
+        assert!(shown.len() == 1 && shown[0].details.is_none() && shown[0].erased.is_some(), "{shown:?}");
+        let noted = "SELECT cardinality(victim_ids) FROM personal_access";
+        assert_eq!(sqlx::query_scalar::<_, i32>(noted).fetch_one(&mut watch).await.unwrap(), 0);
+        // Nobody erased her by a change of the journal.
+        sqlx::raw_sql("DELETE FROM erased_victims").execute(&mut locking).await.unwrap();
+        for conn in [locking, watch] {
+            conn.close().await.unwrap();
+        }
     })
     .await;
 }

@@ -4,10 +4,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use safelane::rpc::pb;
-use tonic::Code;
+use safelane::rpc::pb::field_report::Body;
 
 use super::personal::{NAME, accident, kept, read, records, victim, victims};
-use super::rig::{Tablet, outcome, refusal, stored, submit};
+use super::rig::{Tablet, hash, outcome, stored, submit};
 use crate::binary::{DataDir, Service, output, safelane, text};
 use crate::expect::says_no;
 use crate::harness::{PERSONAL_KEY, TestDatabase, World, in_world};
@@ -16,20 +16,35 @@ const SETTING: (&str, &str) = ("setting", "--personal-key-file (SAFELANE_PERSONA
 const SOON: Duration = Duration::from_secs(15);
 
 #[tokio::test]
-async fn without_a_key_details_are_refused_and_the_report_without_them_is_taken() {
+async fn without_a_key_a_report_is_stored_without_its_details_and_stops_the_work() {
     let world = World::start_without_personal_keys().await;
     let tablet = Tablet::open(&world).await;
-    let report = accident(&tablet, vec![victim(NAME)]);
-    says_no(tablet.submit(&report).await, "PERSONAL_KEY_MISSING", &[SETTING]);
-    let answers = tablet.sync(&[report.clone(), tablet.find()]).await;
-    assert_eq!(refusal(&answers[0]).0, Code::FailedPrecondition);
-    assert_eq!(outcome(stored(&answers[1])), "STORED");
-    assert_eq!(outcome(&tablet.submit(&kept(&report)).await.unwrap()), "STORED");
+    let (find, mut report) = (tablet.find(), accident(&tablet, vec![victim(NAME)]));
+    if let Some(Body::Accident(of)) = &mut report.body {
+        of.halt_work = true;
+    }
+    let told = |answer: &pb::SubmitReportResponse| {
+        let not_kept = answer.details_not_kept.clone().expect("it is told");
+        assert_eq!(not_kept.reason(), pb::ErrorReason::PersonalKeyMissing);
+        assert!(not_kept.text.contains("--personal-key-file"), "{}", not_kept.text);
+    };
+    let answer = tablet.submit(&report).await.unwrap();
+    assert_eq!(outcome(&answer), "STORED");
+    assert_eq!(answer.receipt.as_ref().unwrap().content_sha256, hash(&kept(&report)));
+    told(&answer);
+    let task = tablet.works.get(&tablet.task.task_id).await;
+    assert_eq!(task.state(), pb::TaskState::Suspended, "the work does not wait for a key");
+    let answers = tablet.sync(&[report.clone(), find, kept(&report)]).await;
+    told(stored(&answers[0]));
+    for answer in &answers[1..] {
+        assert_eq!(stored(answer).details_not_kept, None, "none came with it");
+    }
     says_no(read(&tablet, &report.report_id).await, "PERSONAL_KEY_MISSING", &[SETTING]);
     // Once there is a key, they come with the same report.
     let keyed = world.replica_with_personal_keys(PERSONAL_KEY).await;
     let answer = submit(&keyed.field_reports(), &report).await.unwrap();
     assert_eq!((outcome(&answer), records(&world).await), ("ALREADY_STORED", 1));
+    assert_eq!(answer.details_not_kept, None);
     keyed.finish().await;
     drop(tablet);
     world.finish().await;
@@ -107,7 +122,7 @@ async fn an_external_database_gets_its_keys_from_the_setting_and_bad_ones_are_to
         assert!(!said.contains("c0ffee"), "{said}");
     }
     std::fs::write(&file, PERSONAL_KEY).unwrap();
-    for (arguments, told) in [(&arguments[..], ""), (&[], "details of victims are refused")] {
+    for (arguments, told) in [(&arguments[..], ""), (&[], "details of victims are not kept")] {
         let mut service = Service::on(&database.url(), arguments).await;
         service.signal("TERM");
         assert_eq!(service.ended(SOON).await.code(), Some(0), "{}", service.errors());
