@@ -91,6 +91,7 @@ Examples:
   safelane field sync --outbox ./tablet               try for 10 minutes
   safelane field sync --outbox ./tablet --for 2h      try for two hours
   safelane field sync --outbox ./tablet --once --json one try, events as JSON
+  safelane field sync --outbox ./tablet --check-files after the office said that photos are lost
 
 Exit codes: 0 all arrived; 3 something still waits; 4 some reports were refused; 5 nothing waits, and the
 service or the team feed was not reached.")]
@@ -115,8 +116,8 @@ Examples:
     Amend(AmendArgs),
     /// Delete the copies of photos that the service has
     #[command(after_help = "\
-Copies stay in the outbox until you do this, so that a service that loses a file gets it again. After it the
-service has the only copy. What was not uploaded, or belongs to a report that waits, stays.
+Copies stay in the outbox until you do this, so that a service that loses a file gets it again, by
+`safelane field sync --check-files`. After it the service has the only copy. What was not uploaded, or belongs to a report that waits, stays.
 
 Example:
   safelane field prune --outbox ./tablet")]
@@ -153,7 +154,7 @@ struct TrustArgs {
     /// File with the certificates, as PEM, that the service is known by at https://; by default those of the system
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// Send reports and token over the network in the clear, at http://
+    /// Send reports and token over the network in the clear, at http://, from now on and to this address only
     #[arg(long)]
     insecure: bool,
 }
@@ -202,6 +203,9 @@ struct SyncArgs {
     /// Try once
     #[arg(long, conflicts_with = "lasting")]
     once: bool,
+    /// Ask for each uploaded file whether the service still has it, and upload those that it lost
+    #[arg(long)]
+    check_files: bool,
     /// Print events and the end as JSON, one object a line
     #[arg(long)]
     json: bool,
@@ -353,10 +357,14 @@ async fn run_sync(args: SyncArgs) -> Result<ExitCode, StartError> {
     if let Some(ca) = &args.trust.ca {
         settings.ca_file = Some(absolute(ca)?);
     }
-    settings.insecure |= args.trust.insecure;
+    // Trust in one network says nothing of the way to another address.
+    settings.insecure = args.trust.insecure || (known.insecure && settings.server == known.server);
     link::check(&settings)?;
     if settings != known {
         device.outbox.set_link(&settings)?;
+    }
+    if args.check_files {
+        device.outbox.doubt_files()?;
     }
     let until = if args.once { Until::Once } else { Until::Elapsed(args.lasting) };
     let presenter = Arc::new(Presenter::new(args.json));

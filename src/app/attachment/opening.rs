@@ -15,8 +15,8 @@ pub(super) const UNFINISHED_MAX: u64 = 2_000;
 /// Opens an upload. This blocks.
 ///
 /// # Errors
-/// A quota when a new one is one too many: what was begun may be ended, that is how there is room again. `Files` when the
-/// folder fails or is full; `Contended` when another process writes it.
+/// A quota when a new one is one too many; what was begun may be ended. `Files` when the folder fails or is nearly full: then
+/// nothing more is written, and what nobody goes on with is collected; `Contended` when another process writes it.
 pub(super) fn open(staging: &Staging, resting: &Resting, key: &UploadKey) -> Result<Staged, Error> {
     let told = |error| io_away(&error);
     let staged = match resting.wake(key).map_err(told)? {

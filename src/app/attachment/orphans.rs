@@ -14,6 +14,7 @@ use tokio_stream::StreamExt as _;
 
 use crate::app::App;
 use crate::error::Error;
+use crate::files::hex;
 use crate::files::objects::{Object, io_away};
 use crate::files::staging::Left;
 use crate::store::orphan::{Orphan, begin_deletion, end_deletion, get_installation, list_due, mark};
@@ -114,7 +115,12 @@ impl App {
             let mut deleted = 0;
             for Orphan { sha256, size } in found {
                 if begin_deletion(self.store.pool(), sha256, now, due).await? {
-                    self.attachments.objects.delete(&sha256).await?;
+                    if let Err(error) = self.attachments.objects.delete(&sha256).await {
+                        // It may be deleted still, so the mark stays; the others can be deleted all the same.
+                        let sha256 = hex(&sha256);
+                        tracing::warn!(%error, %sha256, "a file that nobody needs could not be deleted");
+                        continue;
+                    }
                     end_deletion(self.store.pool(), sha256, now).await?;
                     deleted += 1;
                     collected.objects += 1;

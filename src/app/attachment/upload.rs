@@ -166,7 +166,7 @@ impl Upload {
             return Ok(None);
         }
         let file = self.app.present(self.operator, self.key.sha256).await?;
-        Ok(file.map(|file| UploadState::present(&file)))
+        Ok(self.app.still_there(file).await?.map(|file| UploadState::present(&file)))
     }
 
     /// Makes durable what is there, and leaves it to the next call.

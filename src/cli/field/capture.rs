@@ -69,6 +69,10 @@ impl Device {
         let newest = newest.or(returned.and_then(|stored| stored.report.as_ref()));
         if files.is_empty() {
             report.attachments = newest.map(|report| report.attachments.clone()).unwrap_or_default();
+            // A name may be what the version before was refused for.
+            for file in &mut report.attachments {
+                file.name = told_name(&file.name);
+            }
         }
         if let Some(before) = newest {
             victims::take_over(before, &mut report)?;
@@ -124,11 +128,17 @@ fn attachment(path: &Path, kept: &KeptFile) -> Result<pb::Attachment, StartError
         refuse("it is none of JPEG, PNG, WebP, HEIC, MP4, MP3, M4A, PDF and plain text; convert it")
     })?;
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let allowed = |c: &char| !matches!(c, '/' | '\\') && !c.is_control();
     Ok(pb::Attachment {
         sha256: kept.sha256.to_vec(),
         size: kept.size,
         media_type: media_type.to_owned(),
-        name: name.chars().filter(allowed).take(NAME_MAX).collect(),
+        name: told_name(&name),
     })
+}
+
+/// A name as the contract takes it: without a path, and without characters that nobody sees.
+fn told_name(name: &str) -> String {
+    let turns_writing = |c| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let allowed = |c: &char| !matches!(c, '/' | '\\') && !c.is_control() && !turns_writing(*c);
+    name.chars().filter(allowed).take(NAME_MAX).collect()
 }

@@ -172,7 +172,7 @@ pub type Tell = dyn Fn(Event) + Send + Sync;
 pub(super) enum Trouble {
     /// The link or the service is at fault, and another round may help; not before the delay, if the service gave one.
     Link(String, Option<Duration>),
-    /// The service put off a report and took the others. Another round may help, not before the delay.
+    /// The service put off a report or a file and took the others. Another round may help, not before the delay.
     PutOff(String, Option<Duration>),
     /// The service refuses this one thing.
     Refused(String),
@@ -193,7 +193,8 @@ impl From<Status> for Trouble {
         match fate::of_status(&status) {
             fate::Fate::Denied(told) => Self::Stop(told),
             fate::Fate::Final(told, _) => Self::Refused(told),
-            fate::Fate::Later(told, wait) | fate::Fate::PutOff(told, wait) => Self::Link(told, wait),
+            fate::Fate::PutOff(told, wait) => Self::PutOff(told, wait),
+            fate::Fate::Later(told, wait) => Self::Link(told, wait),
         }
     }
 }

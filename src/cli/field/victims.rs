@@ -28,7 +28,7 @@ pub(super) fn complete(report: &mut pb::FieldReport) -> Result<(), StartError> {
 
 /// Gives the victims of a new version the ids that they have: a person with two ids is not erased by one of them. Without
 /// ids in the new version they are told by their places, which needs as many as before. Of whom nothing new is told, the
-/// hash stays.
+/// hash and the details stay.
 pub(super) fn take_over(before: &pb::FieldReport, report: &mut pb::FieldReport) -> Result<(), StartError> {
     let before = of(before).to_vec();
     let now = of_mut(report);
@@ -43,8 +43,10 @@ pub(super) fn take_over(before: &pb::FieldReport, report: &mut pb::FieldReport) 
     }
     for victim in now.iter_mut().filter(|victim| victim.details.is_none() && victim.details_sha256.is_empty())
     {
-        let known = before.iter().find(|known| known.victim_id == victim.victim_id);
-        victim.details_sha256 = known.map(|known| known.details_sha256.clone()).unwrap_or_default();
+        let Some(known) = before.iter().find(|known| known.victim_id == victim.victim_id) else { continue };
+        victim.details_sha256.clone_from(&known.details_sha256);
+        // They are here as long as the service does not have them.
+        victim.details.clone_from(&known.details);
     }
     Ok(())
 }
@@ -122,12 +124,18 @@ mod tests {
     }
 
     #[test]
-    fn a_victim_of_whom_nothing_new_is_told_keeps_the_hash_of_the_details() {
+    fn a_victim_of_whom_nothing_new_is_told_keeps_the_details_and_their_hash() {
         let mut before = accident(vec![victim("a", "A")]);
         complete(&mut before).unwrap();
         let mut now = accident(vec![pb::Victim::default()]);
         take_over(&before, &mut now).unwrap();
         complete(&mut now).unwrap();
-        assert_eq!(of(&now), of(&without_details(&before)));
+        assert_eq!(of(&now), of(&before));
+        // The service has them, and they are forgotten here.
+        let taken = without_details(&before);
+        let mut later = accident(vec![pb::Victim::default()]);
+        take_over(&taken, &mut later).unwrap();
+        complete(&mut later).unwrap();
+        assert_eq!(of(&later), of(&taken));
     }
 }

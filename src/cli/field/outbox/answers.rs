@@ -80,6 +80,18 @@ impl Outbox {
         })
     }
 
+    /// Files that the service has are asked for again, and uploaded where it lost them.
+    pub fn doubt_files(&self) -> Result<(), StartError> {
+        self.change(|tx| {
+            tx.execute(
+                "-- outbox.doubt_all_files
+                 UPDATE files SET state = 'WAITING', durable_offset = 0 WHERE state = 'PRESENT'",
+                (),
+            )
+        })?;
+        Ok(())
+    }
+
     /// Versions that were to be sent once more count as acknowledged again, as they were before.
     pub fn restore_acknowledged(&self) -> Result<(), StartError> {
         self.change(|tx| {
@@ -117,11 +129,12 @@ fn acknowledge(
     if told.is_some() { Ok(false) } else { forget_details(tx, entry) }
 }
 
-/// A file that the service has needs no upload, and one that it lost needs another.
+/// A file that the service lost needs another upload. Whether it has one is asked when its turn comes: a receipt says what
+/// was stored once, and the store may have lost it. Of a broken file that may be there, it is asked as well.
 fn is_there(tx: &Transaction<'_>, file: &pb::AttachmentState) -> rusqlite::Result<()> {
     let sql = if file.present {
         "-- outbox.there_already
-         UPDATE files SET state = 'PRESENT', durable_offset = size WHERE sha256 = ?1"
+         UPDATE files SET state = 'WAITING', told = NULL WHERE sha256 = ?1 AND state = 'BROKEN'"
     } else {
         "-- outbox.lost_there
          UPDATE files SET state = 'WAITING', durable_offset = 0 WHERE sha256 = ?1 AND state = 'PRESENT'"

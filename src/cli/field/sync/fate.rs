@@ -31,6 +31,8 @@ pub(super) enum Fate {
 pub(super) enum Why {
     /// The service has something else in its place.
     Contradicted,
+    /// Another operator has it.
+    Elsewhere,
     /// Anything else.
     Other,
 }
@@ -54,9 +56,10 @@ fn fate(code: Code, message: &str, details: &ErrorDetails) -> Fate {
     let told = format!("{message} [{}]", info.reason);
     let fact = |name: &str| info.metadata.get(name).map_or("", String::as_str);
     match (code, info.reason.trim_start_matches("ERROR_REASON_")) {
-        // A service of before it stored such reports without the details.
-        (_, "PERSONAL_KEY_MISSING") => Fate::PutOff(told, wait),
-        (Code::AlreadyExists, _) if fact("differs") == ELSEWHERE => Fate::Final(told, Why::Other),
+        // A service of before it stored such reports without the details; and it may be this one file that the store does
+        // not give or take.
+        (_, "PERSONAL_KEY_MISSING") | (Code::Unavailable, "FILES_AWAY") => Fate::PutOff(told, wait),
+        (Code::AlreadyExists, _) if fact("differs") == ELSEWHERE => Fate::Final(told, Why::Elsewhere),
         (Code::AlreadyExists, _) | (Code::Aborted, "STALE_REVISION") | (_, "WRONG_STATE") => {
             Fate::Final(told, Why::Contradicted)
         }
@@ -93,6 +96,7 @@ mod tests {
         assert!(matches!(own(Code::Internal, "ERROR_REASON_INTERNAL"), Fate::PutOff(..)));
         assert!(matches!(own(Code::Unavailable, "ERROR_REASON_DRAINING"), Fate::Later(..)));
         assert!(matches!(own(Code::ResourceExhausted, "ERROR_REASON_QUOTA_EXCEEDED"), Fate::PutOff(..)));
+        assert!(matches!(own(Code::Unavailable, "ERROR_REASON_FILES_AWAY"), Fate::PutOff(..)));
         let key = own(Code::FailedPrecondition, "ERROR_REASON_PERSONAL_KEY_MISSING");
         assert!(matches!(key, Fate::PutOff(..)));
         assert!(matches!(own(Code::Unauthenticated, "ERROR_REASON_UNAUTHENTICATED"), Fate::Denied(_)));
@@ -111,7 +115,7 @@ mod tests {
         };
         let large = with(Code::ResourceExhausted, "ERROR_REASON_QUOTA_EXCEEDED", ("what", TOO_LARGE));
         assert!(matches!(large, Fate::Final(_, Why::Other)));
-        for (differs, why) in [(ELSEWHERE, Why::Other), ("report.note", Why::Contradicted)] {
+        for (differs, why) in [(ELSEWHERE, Why::Elsewhere), ("report.note", Why::Contradicted)] {
             let taken = with(Code::AlreadyExists, "ERROR_REASON_ID_TAKEN", ("differs", differs));
             assert!(matches!(taken, Fate::Final(_, of) if of == why), "{differs}");
         }

@@ -52,16 +52,16 @@ pub(super) struct Uploading<'a> {
 }
 
 impl Uploading<'_> {
-    /// Uploads what waits. A file that is refused does not keep the others waiting.
+    /// Uploads what waits. A file that is refused or put off does not keep the others waiting.
     pub(super) async fn upload_all(&mut self) -> Result<(), Trouble> {
-        let mut refused = Ok(());
+        let mut ended = Ok(());
         for upload in self.device.outbox.uploads()? {
             match self.upload(&upload).await {
-                Err(Trouble::Refused(told)) => refused = Err(Trouble::Refused(told)),
+                Err(trouble @ (Trouble::Refused(_) | Trouble::PutOff(..))) => ended = Err(trouble),
                 other => other?,
             }
         }
-        refused
+        ended
     }
 
     async fn upload(&mut self, upload: &Upload) -> Result<(), Trouble> {

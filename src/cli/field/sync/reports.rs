@@ -149,10 +149,10 @@ impl Sending<'_> {
     }
 
     /// What was refused for good stays refused; what was put off is sent again in another round, and does not keep others
-    /// waiting. What was acknowledged before is not lost by a refusal: then it is the caller who is wrong.
+    /// waiting. What was acknowledged before and is another operator's now is not lost: it is the caller who is wrong.
     fn judge_refused(&mut self, entry: &Entry, fate: Fate) -> Result<Option<Verdict>, Trouble> {
         match fate {
-            Fate::Final(told, Why::Other) if entry.earlier.is_some() => {
+            Fate::Final(told, Why::Elsewhere) if entry.earlier.is_some() => {
                 self.device.outbox.restore_acknowledged()?;
                 Err(Trouble::Stop(format!(
                     "the service refuses a report that it acknowledged before: {told}; this token is of another operator"

@@ -7,7 +7,7 @@ mod orphans;
 mod process;
 mod replicas;
 mod resume;
-mod rig;
+pub(super) mod rig;
 mod rights;
 mod s3;
 mod whole;

@@ -5,6 +5,7 @@ use safelane::cli::field::sync::{Event, Pace};
 use safelane::rpc::pb;
 use safelane::store::migrate::renew_epoch;
 
+use super::attachments::rig::object_path;
 use super::devices::{LONG, Pad, find, pace};
 use super::rig::Tablet;
 use crate::harness::in_world;
@@ -54,6 +55,27 @@ async fn after_a_backup_was_restored_every_photo_is_asked_for_again() {
         let summary = pad.sync_at(&with_feed, LONG).await;
         assert_eq!((uploads(), summary.left, &*summary.feed_refused), (1, 0, ""), "{summary:?}");
         replica.finish().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_photo_that_the_store_lost_is_uploaded_again_when_the_device_is_told_to_look() {
+    in_world(async |world| {
+        let tablet = Tablet::open(world).await;
+        let pad = Pad::new(&tablet.team, world.address);
+        // A name that turns the direction of writing is not sent as it is.
+        let lane = pad.file("\u{202e}lane.jpg", LANE);
+        let outbox = &pad.device.outbox;
+        pad.capture(find(&tablet, "with a photo"), &[lane, pad.file("marks.jpg", b"\xFF\xD8\xFFm")]);
+        assert_eq!(pad.sync_all().await.files, 2);
+        let object = object_path(world, LANE);
+        std::fs::remove_file(&object).expect("it is there");
+        outbox.doubt_files().expect("it is noted");
+        let summary = pad.sync_all().await;
+        assert_eq!((summary.files, summary.left), (2, 0), "{summary:?}");
+        assert_eq!(std::fs::read(object).expect("it is there again"), LANE);
+        assert_eq!(summary.sent_bytes, LANE.len() as u64, "the other one is not sent");
     })
     .await;
 }

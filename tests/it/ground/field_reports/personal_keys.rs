@@ -122,7 +122,7 @@ async fn an_external_database_gets_its_keys_from_the_setting_and_bad_ones_are_to
         assert!(!said.contains("c0ffee"), "{said}");
     }
     std::fs::write(&file, PERSONAL_KEY).unwrap();
-    for (arguments, told) in [(&arguments[..], ""), (&[], "details of victims are not kept")] {
+    for (arguments, told) in [(&arguments[..], ""), (&[], "without details of victims")] {
         let mut service = Service::on(&database.url(), arguments).await;
         service.signal("TERM");
         assert_eq!(service.ended(SOON).await.code(), Some(0), "{}", service.errors());

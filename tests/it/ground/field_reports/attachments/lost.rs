@@ -6,7 +6,8 @@ use tonic::Code;
 
 use super::super::rig::Tablet;
 use super::rig::{
-    CHUNK, download, durable, messages, object_path, objects, photo, send, sha256, submitted, upload,
+    CHUNK, begin, chunk, download, durable, messages, object_path, objects, photo, send, sha256, submitted,
+    upload,
 };
 use crate::desk::reason;
 use crate::harness::in_world;
@@ -33,6 +34,10 @@ async fn a_file_that_the_store_has_lost_is_sent_again_and_is_there() {
             assert_eq!(durable(&tablet.service, id, &photo).await, (0, false));
             let half = send(&tablet.service, messages(id, &photo, 0..CHUNK, CHUNK)).await.unwrap();
             assert!(!half.present);
+            // What goes wrong on the way does not make it present.
+            let gap = [begin(id, sha256(&photo)), chunk(2 * CHUNK, &photo[2 * CHUNK..])];
+            let refused = send(&tablet.service, gap.into()).await.unwrap_err();
+            assert_eq!(refused.code(), Code::InvalidArgument);
             assert!(upload(&tablet.service, id, &photo).await.unwrap().present);
             assert_eq!(durable(&tablet.service, id, &photo).await, (150_000, true));
             let (_, content) = download(&tablet.service, id, sha256(&photo), (0, 0)).await.unwrap();

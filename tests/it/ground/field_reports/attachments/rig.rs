@@ -45,7 +45,7 @@ pub(super) fn digits(content: &[u8]) -> String {
 }
 
 /// Where a file is that is whole.
-pub(super) fn object_path(world: &World, content: &[u8]) -> PathBuf {
+pub(in crate::ground::field_reports) fn object_path(world: &World, content: &[u8]) -> PathBuf {
     let digits = digits(content);
     files_of(&world.database.name).join("objects").join(&digits[..2]).join(&digits)
 }
