@@ -22,16 +22,19 @@ use super::rig::{
     sha256, submitted, upload,
 };
 use crate::desk::reason;
-use crate::harness::{World, files_of, in_world};
+use crate::harness::{ManualClock, START, World, files_of, in_world};
 
 /// A second, in which whoever looks believes that everything is very old.
 const LATE: &str = "2200-01-01T00:00:00Z";
 
-/// Another process that looks after the same files.
-async fn keeper(world: &World) -> App {
+/// Another process that looks after the same files, by a clock of its own: the service looks as well, and finds nothing that
+/// is due.
+async fn keeper(world: &World) -> (App, Arc<ManualClock>) {
     let (objects, staging) = Place::Folder(files_of(&world.database.name)).open().unwrap();
-    let clock = Arc::clone(&world.clock) as Arc<dyn Clock>;
-    App::connect(world.store.clone(), Attachments::new(objects, staging), clock, CODEC).await.unwrap()
+    let clock = Arc::new(ManualClock::at(START));
+    let told = Arc::clone(&clock) as Arc<dyn Clock>;
+    let app = App::connect(world.store.clone(), Attachments::new(objects, staging), told, CODEC).await;
+    (app.unwrap(), clock)
 }
 
 /// Puts a file into the store that no row refers to, as a crash does.
@@ -53,14 +56,14 @@ async fn old_uploads_and_objects_that_nobody_refers_to_are_deleted_and_nothing_e
         orphan(world, &lost);
         let foreign = files_of(&world.database.name).join("objects/readme.txt");
         fs::write(&foreign, b"not ours").unwrap();
-        let keeper = keeper(world).await;
+        let (keeper, clock) = keeper(world).await;
         let before = keeper.collect_orphans().await.unwrap();
         assert_eq!(
             before,
             Collected::default(),
             "uploads are young, and objects are seen for the first time"
         );
-        world.clock.set(LATE);
+        clock.set(LATE);
         let collected = keeper.collect_orphans().await.unwrap();
         let expected = Collected { uploads: 1, upload_bytes: 2_500, objects: 1, object_bytes: 7_000 };
         assert_eq!(collected, expected);
@@ -86,10 +89,10 @@ async fn an_upload_that_goes_on_is_not_taken_away_for_its_age() {
         sending.send(begin(id, sha256(&photo))).await.unwrap();
         sending.send(chunk(0, &photo[..20_000])).await.unwrap();
         until(&tablet.service, id, &photo, 20_000).await;
-        let keeper = keeper(world).await;
+        let (keeper, clock) = keeper(world).await;
         // By the clock of whoever looks, it was written to a moment ago.
         let now = jiff::Timestamp::try_from(disk_now(world) + Duration::from_mins(1)).unwrap();
-        world.clock.set(&now.to_string());
+        clock.set(&now.to_string());
         assert_eq!(keeper.collect_orphans().await.unwrap(), Collected::default());
         sending.send(chunk(20_000, &photo[20_000..])).await.unwrap();
         drop(sending);
@@ -122,7 +125,7 @@ async fn marks(world: &World) -> i64 {
 async fn a_file_that_is_uploaded_while_its_orphan_is_collected_is_there_afterwards() {
     in_world(async |world| {
         let tablet = Tablet::open(world).await;
-        let keeper = keeper(world).await;
+        let (keeper, _) = keeper(world).await;
         for seed in 0..40 {
             let photo = photo(seed, 3_000);
             let report = submitted(&tablet, &[&photo]).await;
@@ -148,7 +151,7 @@ async fn a_file_that_is_uploaded_while_its_orphan_is_collected_is_there_afterwar
 async fn an_object_is_deleted_long_after_it_was_first_seen_without_a_row_whatever_its_age() {
     in_world(async |world| {
         let tablet = Tablet::open(world).await;
-        let keeper = keeper(world).await;
+        let (keeper, clock) = keeper(world).await;
         let (lost, sent_again) = (photo(1, 100), photo(2, 100));
         let report = submitted(&tablet, &[&sent_again]).await;
         for content in [&lost, &sent_again] {
@@ -157,7 +160,7 @@ async fn an_object_is_deleted_long_after_it_was_first_seen_without_a_row_whateve
             file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
         }
         for (day, left) in [("2020-01-01", 2), ("2020-01-30", 2), ("2020-01-31", 1)] {
-            world.clock.set(&format!("{day}T00:00:00Z"));
+            clock.set(&format!("{day}T00:00:00Z"));
             keeper.collect_orphans().await.unwrap();
             assert_eq!(objects(world).len(), left, "{day}");
             if day == "2020-01-30" {
@@ -175,7 +178,7 @@ async fn an_object_is_deleted_long_after_it_was_first_seen_without_a_row_whateve
 #[tokio::test]
 async fn a_new_epoch_forgets_what_an_old_backup_has_seen() {
     in_world(async |world| {
-        let (keeper, lost) = (keeper(world).await, photo(1, 100));
+        let ((keeper, _), lost) = (keeper(world).await, photo(1, 100));
         orphan(world, &lost);
         mark(world, &lost, None).await;
         renew_epoch(&world.store).await.unwrap();
@@ -191,18 +194,18 @@ async fn a_new_epoch_forgets_what_an_old_backup_has_seen() {
 async fn a_file_whose_deletion_is_under_way_is_not_kept_until_that_is_over() {
     in_world(async |world| {
         let tablet = Tablet::open(world).await;
-        let keeper = keeper(world).await;
+        let (keeper, clock) = keeper(world).await;
         let photo = photo(1, 50_000);
         let report = submitted(&tablet, &[&photo]).await;
         let id = &report.report_id;
         orphan(world, &photo);
         mark(world, &photo, Some("1998-06-15 11:30Z")).await;
-        world.clock.set("1998-06-15T12:00:00Z");
+        clock.set("1998-06-15T12:00:00Z");
         let refused = upload(&tablet.service, id, &photo).await.unwrap_err();
         assert_eq!((refused.code(), reason(&refused).0.as_str()), (Code::Unavailable, "FILES_AWAY"));
         assert_eq!(durable(&tablet.service, id, &photo).await, (50_000, false), "all bytes are there");
         assert_eq!(keeper.collect_orphans().await.unwrap().objects, 0, "somebody may still be at it");
-        world.clock.set("1998-06-15T12:30:00Z");
+        clock.set("1998-06-15T12:30:00Z");
         assert_eq!(keeper.collect_orphans().await.unwrap().objects, 1);
         assert_eq!((objects(world).len(), marks(world).await), (0, 0));
         assert!(send(&tablet.service, vec![begin(id, sha256(&photo))]).await.unwrap().present);
@@ -216,12 +219,12 @@ async fn a_file_whose_deletion_is_under_way_is_not_kept_until_that_is_over() {
 #[tokio::test]
 async fn the_files_of_another_installation_are_left_alone() {
     in_world(async |world| {
-        let (keeper, lost) = (keeper(world).await, photo(1, 100));
+        let ((keeper, clock), lost) = (keeper(world).await, photo(1, 100));
+        orphan(world, &lost);
         keeper.collect_orphans().await.unwrap();
+        clock.set(LATE);
         let marker = files_of(&world.database.name).join("installation");
         let ours: Uuid = fs::read_to_string(&marker).unwrap().trim().parse().unwrap();
-        orphan(world, &lost);
-        mark(world, &lost, None).await;
         fs::write(&marker, Uuid::from_u128(7).to_string()).unwrap();
         assert_eq!(keeper.collect_orphans().await.unwrap(), Collected::default());
         assert!(object_path(world, &lost).exists());
