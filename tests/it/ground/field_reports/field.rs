@@ -250,6 +250,26 @@ async fn a_device_that_knows_nothing_says_what_to_do() {
 }
 
 #[tokio::test]
+async fn trust_in_the_clear_holds_for_one_address() {
+    let dir = tempfile::tempdir().unwrap();
+    let outbox = dir.path().join("tablet").to_str().unwrap().to_owned();
+    // Names that are never found.
+    let (camp, far) = ("http://camp.invalid:50051", "http://far.invalid:50051");
+    let team = fresh_id();
+    let made = ["field", "init", "--outbox", &outbox, "--team", &team, "--server", camp, "--insecure"];
+    assert!(output(safelane(&made)).await.status.success());
+    let told = async |more: &[&str]| {
+        let sync = [&["field", "sync", "--once", "--outbox", &outbox], more].concat();
+        text(&output(safelane(&sync)).await.stderr).contains("in the clear")
+    };
+    assert!(!told(&[]).await);
+    assert!(told(&["--server", far]).await, "the trust was in another network");
+    assert!(!told(&["--server", far, "--insecure"]).await);
+    assert!(!told(&[]).await, "that is the address from now on");
+    assert!(told(&["--server", camp]).await);
+}
+
+#[tokio::test]
 async fn a_feed_that_is_refused_is_told_by_the_exit_code() {
     in_world(async |world| {
         let tablet = Tablet::open(world).await;

@@ -35,8 +35,9 @@ async fn a_file_that_the_store_has_lost_is_sent_again_and_is_there() {
             let half = send(&tablet.service, messages(id, &photo, 0..CHUNK, CHUNK)).await.unwrap();
             assert!(!half.present);
             // What goes wrong on the way does not make it present.
-            let gap = [begin(id, sha256(&photo)), chunk(2 * CHUNK, &photo[2 * CHUNK..])];
-            let refused = send(&tablet.service, gap.into()).await.unwrap_err();
+            let wrong =
+                [begin(id, sha256(&photo)), chunk(CHUNK, &photo[CHUNK..2 * CHUNK]), chunk(2 * CHUNK, &[])];
+            let refused = send(&tablet.service, wrong.into()).await.unwrap_err();
             assert_eq!(refused.code(), Code::InvalidArgument);
             assert!(upload(&tablet.service, id, &photo).await.unwrap().present);
             assert_eq!(durable(&tablet.service, id, &photo).await, (150_000, true));
