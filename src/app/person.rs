@@ -146,7 +146,7 @@ impl App {
     /// Seals the names that came while the service had no key. Answers how many there were.
     ///
     /// # Errors
-    /// `Unavailable` when the database is; the names that are left are sealed at the next start.
+    /// `Unavailable` when the database is; the names that are left are sealed the next time.
     pub async fn seal_plain_names(&self) -> Result<u64, Error> {
         let Some(keys) = &self.personal_keys else { return Ok(0) };
         let mut count = 0;

@@ -117,7 +117,8 @@ Examples:
     /// Delete the copies of photos that the service has
     #[command(after_help = "\
 Copies stay in the outbox until you do this, so that a service that loses a file gets it again, by
-`safelane field sync --check-files`. After it the service has the only copy. What was not uploaded, or belongs to a report that waits, stays.
+`safelane field sync --check-files`. After it the service has the only copy. What was not uploaded, or
+belongs to a report that waits, stays.
 
 Example:
   safelane field prune --outbox ./tablet")]

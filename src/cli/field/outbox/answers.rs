@@ -133,7 +133,7 @@ fn acknowledge(
 /// was stored once, and the store may have lost it. Of a broken file that may be there, it is asked as well.
 fn is_there(tx: &Transaction<'_>, file: &pb::AttachmentState) -> rusqlite::Result<()> {
     let sql = if file.present {
-        "-- outbox.there_already
+        "-- outbox.may_be_there
          UPDATE files SET state = 'WAITING', told = NULL WHERE sha256 = ?1 AND state = 'BROKEN'"
     } else {
         "-- outbox.lost_there
