@@ -51,6 +51,9 @@ pub const TRIES_MAX: u32 = 5;
 const RETRY_WAIT: Duration = Duration::from_millis(10);
 /// How long a call waits for a free connection before it is refused.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// How long a connection counts as alive after it came back to the pool, which asks each for a sign of life then. A database
+/// that restarts takes longer, and a call that meets it just then is told to come again, as any other is meanwhile.
+const PROVEN_FOR: Duration = Duration::from_millis(200);
 /// The longest that one try of a transaction may take. Above the server's own limit of a statement, which does
 /// not help when the server never answers: sqlx 0.9 has neither keepalive nor a time limit for a connection
 /// that is in use.
@@ -66,10 +69,6 @@ const SESSION_SETTINGS: [(&str, &str); 4] = [
     ("plan_cache_mode", "force_custom_plan"),
 ];
 
-/// Begins a transaction that changes something by keys only, with the settings of a writer's session: see
-/// [`line::SETTINGS`], which says why.
-const BY_KEY: &str = "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off;
-    SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_bitmapscan = off";
 /// Begins a snapshot.
 const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// The same for look-ups by key. They are planned once for each connection, which takes longer than to run them. Such a
@@ -96,6 +95,8 @@ pub type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'c
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: PgPool,
+    /// For rows that are found by their keys, with the settings of a writer's session: see [`line::SETTINGS`], which says why.
+    keyed: PgPool,
     /// One connection of its own for the readiness check: a queue for the others says nothing about the
     /// database.
     probe: PgPool,
@@ -120,20 +121,36 @@ impl Store {
         url.parse().map_err(|_| "is not a PostgreSQL URL such as postgres://user@host:5432/name".to_owned())
     }
 
-    /// Makes a pool that connects when it is first used.
+    /// Makes pools that connect when they are first used: one for reads, and one of as many connections for what is found
+    /// by its key.
     #[must_use]
     pub fn new(options: PgConnectOptions, connections_max: u32) -> Self {
         let unbounded = options.application_name("safelane");
         let bounded = unbounded.clone().options(SESSION_SETTINGS);
-        let pool = |connections| {
+        let writing = bounded.clone().options(line::SETTINGS);
+        let pool = |connections, options: &PgConnectOptions| {
             PgPoolOptions::new()
                 .max_connections(connections)
                 .acquire_timeout(ACQUIRE_TIMEOUT)
-                .connect_lazy_with(bounded.clone())
+                .test_before_acquire(false)
+                .before_acquire(|conn, found| {
+                    Box::pin(async move {
+                        if PROVEN_FOR < found.idle_for {
+                            conn.ping().await?;
+                        }
+                        Ok(true)
+                    })
+                })
+                .connect_lazy_with(options.clone())
         };
-        let (pool, probe) = (pool(connections_max), pool(1));
-        let writing = bounded.options(line::SETTINGS);
-        Self { pool, probe, writing, unbounded, tasks: TaskTracker::new() }
+        Self {
+            pool: pool(connections_max, &bounded),
+            keyed: pool(connections_max, &writing),
+            probe: pool(1, &bounded),
+            writing,
+            unbounded,
+            tasks: TaskTracker::new(),
+        }
     }
 
     /// Runs `body` in a transaction that changes something, in a task of its own: a caller that goes away changes
@@ -164,12 +181,18 @@ impl Store {
         T: Send + 'static,
         F: for<'c> Fn(&'c mut PgConnection) -> Work<'c, T> + Send + Sync + 'static,
     {
-        let pool = self.pool.clone();
+        let pool = match planned {
+            Planned::Anew => self.pool.clone(),
+            Planned::Once => self.keyed.clone(),
+        };
         self.detach(async move {
             for lost in 0..TRIES_MAX {
-                tokio::time::sleep(RETRY_WAIT * lost).await;
+                if lost != 0 {
+                    // Not for the first try: tokio rounds a sleep of nothing up to a millisecond.
+                    tokio::time::sleep(RETRY_WAIT * lost).await;
+                }
                 let mut conn = pool.acquire().await.map_err(failed)?;
-                let tried = tokio::time::timeout(TRY_MAX, transaction_on(&mut conn, planned, &body)).await;
+                let tried = tokio::time::timeout(TRY_MAX, transaction_on(&mut conn, &body)).await;
                 match tried {
                     Ok(Err(Error::Contended)) => tracing::debug!(name, lost, "a transaction lost to another"),
                     Ok(done) => return done,
@@ -269,6 +292,11 @@ impl Store {
         &self.pool
     }
 
+    /// The same for statements that find rows by their keys, and are planned once for each connection.
+    pub(crate) const fn keyed(&self) -> &PgPool {
+        &self.keyed
+    }
+
     /// Runs work in a task of its own, which goes on when its caller is gone.
     ///
     /// # Errors
@@ -286,20 +314,17 @@ impl Store {
         self.tasks.close();
         self.tasks.wait().await;
         self.pool.close().await;
+        self.keyed.close().await;
         self.probe.close().await;
     }
 }
 
-async fn transaction_on<T, F>(conn: &mut PgConnection, planned: Planned, body: &F) -> Result<T, Error>
+async fn transaction_on<T, F>(conn: &mut PgConnection, body: &F) -> Result<T, Error>
 where
     T: Send,
     F: for<'c> Fn(&'c mut PgConnection) -> Work<'c, T> + Sync,
 {
-    let begun = match planned {
-        Planned::Anew => conn.begin().await,
-        Planned::Once => conn.begin_with(BY_KEY).await,
-    };
-    let mut tx = begun.map_err(failed)?;
+    let mut tx = conn.begin().await.map_err(failed)?;
     match body(&mut tx).await {
         Ok(done) => {
             tx.commit().await.map_err(commit_failed)?;

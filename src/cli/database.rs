@@ -25,7 +25,8 @@ pub(super) struct Database {
     pub(super) data_dir: Option<PathBuf>,
 }
 
-/// Connections beside those for reads: each writer's, and that of the readiness check.
+/// Connections beside those for reads, and as many for what is found by its key: each writer's, and that of the readiness
+/// check.
 const OWN_CONNECTIONS: u16 = SHARDS + 1;
 
 impl Database {
@@ -52,7 +53,7 @@ impl Database {
             data_dir: data_dir.clone(),
             bin_dir: args.pg_bin_dir.clone(),
             durable: true,
-            max_connections: connections + OWN_CONNECTIONS,
+            max_connections: connections.saturating_mul(2).saturating_add(OWN_CONNECTIONS),
         })
         .await?;
         let store = Store::new(embedded.connect_options(), connections.into());
