@@ -40,6 +40,10 @@ pub struct Limits {
     pub stream_window: u32,
     /// Bytes that a client may send on one connection ahead of all handlers. Default 1 MiB.
     pub connection_window: u32,
+    /// The most bytes of a HTTP/2 frame that a client may send. A message in one frame is read with fewer calls of the kernel:
+    /// the largest chunk of a file fits. A value that HTTP/2 does not allow is changed to the next one that it does, from
+    /// 16 KiB to 16 MiB (RFC 9113, 6.5.2). Default 68 KiB.
+    pub max_frame_size: u32,
     /// Time between pings on an HTTP/2 connection, idle or not. Default 60 s.
     pub keepalive_interval: Duration,
     /// Time to wait for the answer to such a ping before the connection is dropped. Default 20 s.
@@ -62,6 +66,7 @@ impl Default for Limits {
             max_header_list_size: 16 * 1_024,
             stream_window: 256 * 1_024,
             connection_window: 1_024 * 1_024,
+            max_frame_size: 68 * 1_024,
             keepalive_interval: Duration::from_mins(1),
             keepalive_timeout: Duration::from_secs(20),
             goodbye_timeout: Duration::from_secs(5),
@@ -87,6 +92,7 @@ impl Limits {
             .max_local_error_reset_streams(self.max_local_error_reset_streams)
             .max_send_buf_size(self.send_buffer())
             .max_header_list_size(self.max_header_list_size)
+            .max_frame_size(self.frame())
             .initial_stream_window_size(self.stream_window)
             .initial_connection_window_size(self.connection_window)
             .keep_alive_interval(self.keepalive_interval)
@@ -97,6 +103,12 @@ impl Limits {
     /// hyper panics above `u32::MAX`.
     fn send_buffer(&self) -> usize {
         self.max_send_buf_size.min(u32::MAX as usize)
+    }
+
+    /// h2 panics beyond what HTTP/2 allows.
+    fn frame(&self) -> u32 {
+        const ALLOWED: (u32, u32) = (16 * 1_024, 16 * 1_024 * 1_024 - 1);
+        self.max_frame_size.clamp(ALLOWED.0, ALLOWED.1)
     }
 
     /// HTTP/1 has one buffer for head and body; hyper panics below 8 KiB.

@@ -188,7 +188,13 @@ async fn connections_above_the_cap_wait_for_a_free_place() {
 
 #[tokio::test]
 async fn the_stream_and_header_limits_are_announced() {
-    let limits = Limits { max_concurrent_streams: 7, max_header_list_size: 9_000, ..Limits::default() };
+    let limits = Limits {
+        max_concurrent_streams: 7,
+        max_header_list_size: 9_000,
+        // Less than HTTP/2 allows.
+        max_frame_size: 1_000,
+        ..Limits::default()
+    };
     let (lane, _) = scripted_lane(limits).await;
     let mut stream = lane.tcp().await;
     stream.write_all(&[PREFACE, EMPTY_SETTINGS].concat()).await.expect("write");
@@ -207,6 +213,8 @@ async fn the_stream_and_header_limits_are_announced() {
     assert!(settings.contains(&(3, 7)), "max concurrent streams: {settings:?}");
     assert!(settings.contains(&(6, 9_000)), "max header list size: {settings:?}");
     assert!(settings.contains(&(4, Limits::default().stream_window)), "window: {settings:?}");
+    let frame = settings.iter().find(|(name, _)| *name == 5);
+    assert!(frame.is_none_or(|(_, size)| *size == 16_384), "max frame size: {settings:?}");
 }
 
 #[tokio::test]
