@@ -2,17 +2,19 @@
 //! declares it, and what one operator has says nothing about another.
 //!
 //! An upload ([`upload`]) writes to a folder, one writer for each file ([`writers`]). When all of it is there and its hash is
-//! right it is put into the object store, and one transaction (`keeping.rs`) says so in the operator's journal. What is left
+//! right it is put into the object store (`keeping.rs`), and one transaction says so in the operator's journal (`noting.rs`). What is left
 //! of uploads that nobody finished, and objects that no row refers to, are collected ([`orphans`]).
 
 pub mod download;
 mod keeping;
+mod noting;
 mod opening;
 pub mod orphans;
 pub mod upload;
 pub mod writers;
 
 use crate::app::App;
+use crate::app::attachment::noting::Waiting;
 use crate::app::attachment::writers::Writers;
 use crate::app::seats::Seats;
 use crate::domain::caller::Caller;
@@ -28,7 +30,7 @@ use crate::store::attachment::{Known, Present, find_known, list_present};
 
 /// The most uploads that one caller may have open on this server.
 pub const UPLOADS_PER_CALLER_MAX: u64 = 16;
-/// The most uploads that are open on this server: each holds up to a mebibyte.
+/// The most uploads that are open on this server: each holds up to two mebibytes.
 pub const UPLOADS_MAX: u64 = 256;
 /// The most questions for the state of an upload that one caller may have open on this server.
 pub const STATES_PER_CALLER_MAX: u64 = 16;
@@ -46,6 +48,7 @@ pub struct Attachments {
     pub(super) staging: Staging,
     pub(super) resting: Resting,
     pub(super) writers: Writers,
+    pub(super) waiting: Waiting,
     pub(super) uploads: Seats,
     pub(super) states: Seats,
     pub(super) downloads: Seats,
@@ -60,6 +63,7 @@ impl Attachments {
             staging,
             resting: Resting::default(),
             writers: Writers::default(),
+            waiting: Waiting::default(),
             uploads: Seats::of("open uploads of a caller", UPLOADS_PER_CALLER_MAX, UPLOADS_MAX),
             states: Seats::of("open questions of a caller for uploads", STATES_PER_CALLER_MAX, STATES_MAX),
             downloads: Seats::of("open downloads of a caller", DOWNLOADS_PER_CALLER_MAX, DOWNLOADS_MAX),
@@ -135,7 +139,7 @@ impl App {
 
     /// What there is of a file that a report declares which the caller may see.
     async fn find_file(&self, caller: &Caller, report: ReportId, file: Sha256Sum) -> Result<Found, Error> {
-        let known = find_known(self.store.pool(), report, file).await?;
+        let known = find_known(self.store.keyed(), report, file).await?;
         let Known { operator, declared, present } =
             known.ok_or_else(|| Error::not_found(Kind::Report, report))?;
         self.expect_seen(caller, operator, Kind::Report, report).await?;
@@ -155,7 +159,7 @@ impl App {
     }
 
     async fn present(&self, operator: OrganizationId, file: Sha256Sum) -> Result<Option<Present>, Error> {
-        Ok(list_present(self.store.pool(), operator, &[file]).await?.pop())
+        Ok(list_present(self.store.keyed(), operator, &[file]).await?.pop())
     }
 
     /// Runs work that blocks on a thread for such, to its end.

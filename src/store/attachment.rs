@@ -1,5 +1,7 @@
 //! SQL of files that reports declare: which of them are whole, and which reports wait for them.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;
 use sqlx::{FromRow, PgConnection, PgExecutor};
@@ -61,7 +63,8 @@ impl TryFrom<PresentRow> for Present {
     }
 }
 
-/// Which of some files an operator has.
+/// Which of some files an operator has. Each is looked up by itself: with `= ANY` the planner reads all that the operator has
+/// while it takes them for few.
 ///
 /// # Errors
 /// Fails when the database does.
@@ -73,7 +76,10 @@ pub async fn list_present(
 ) -> Result<Vec<Present>, Error> {
     let rows: Vec<PresentRow> = sqlx::query_as(
         "-- attachment.list_present
-         SELECT sha256, size, media_type FROM attachments WHERE organization_id = $1 AND sha256 = ANY($2)",
+         SELECT f.sha256, f.size, f.media_type
+           FROM UNNEST($2::bytea[]) AS n(sha256)
+          CROSS JOIN LATERAL (SELECT a.sha256, a.size, a.media_type FROM attachments a
+                               WHERE a.organization_id = $1 AND a.sha256 = n.sha256 OFFSET 0) f",
     )
     .bind(operator.uuid())
     .bind(files.iter().map(<[u8; 32]>::as_slice).collect::<Vec<_>>())
@@ -85,7 +91,7 @@ pub async fn list_present(
 
 #[derive(FromRow)]
 struct DeclaredRow {
-    is_present: bool,
+    sha256: Vec<u8>,
     report_id: Option<Uuid>,
     size: Option<i64>,
     media_type: Option<String>,
@@ -165,65 +171,78 @@ pub async fn find_known(
     Ok(row.map(known))
 }
 
-/// Reports of an operator whose newest version declares a file, once for each time that it does, in the order of ids; none
-/// when the operator has the file.
+/// Which of some files an operator does not have, each with the reports whose newest version declares it, once for each time
+/// that it does, in the order of ids. `OFFSET 0` keeps the operator out of the inner look-ups: while the planner knows nothing
+/// of an operator it takes them for few, and would read all that the operator has.
 ///
 /// # Errors
 /// Fails when the database does.
-#[tracing::instrument(level = "debug", name = "db.attachment.list_declaring", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "attachment.list_declaring"))]
+#[tracing::instrument(level = "debug", name = "db.attachment.list_declaring", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "attachment.list_declaring", files = files.len()))]
 pub async fn list_declaring(
     conn: impl PgExecutor<'_>,
     operator: OrganizationId,
-    file: [u8; 32],
-) -> Result<Option<Vec<Declaring>>, Error> {
+    files: &[[u8; 32]],
+) -> Result<BTreeMap<[u8; 32], Vec<Declaring>>, Error> {
     let rows: Vec<DeclaredRow> = sqlx::query_as(
         "-- attachment.list_declaring
-         SELECT p.is_present, d.report_id, d.size, d.media_type, d.name
-           FROM (SELECT EXISTS (SELECT FROM attachments f
-                                 WHERE f.organization_id = $1 AND f.sha256 = $2) AS is_present) p
-           LEFT JOIN (SELECT a.report_id, a.size, a.media_type, a.name, a.ordinal
-                        FROM report_attachments a
-                        JOIN reports r ON r.report_id = a.report_id AND r.newest_version = a.version
-                       WHERE a.sha256 = $2 AND r.organization_id = $1) d ON NOT p.is_present
-          ORDER BY d.report_id, d.ordinal",
+         SELECT n.sha256, d.report_id, d.size, d.media_type, d.name
+           FROM UNNEST($2::bytea[]) AS n(sha256)
+           LEFT JOIN LATERAL (
+               SELECT a.report_id, a.size, a.media_type, a.name, a.ordinal
+                 FROM (SELECT s.report_id, s.version, s.ordinal, s.size, s.media_type, s.name
+                         FROM report_attachments s WHERE s.sha256 = n.sha256 OFFSET 0) a
+                CROSS JOIN LATERAL (SELECT s.organization_id, s.newest_version
+                                      FROM reports s WHERE s.report_id = a.report_id OFFSET 0) r
+                WHERE r.newest_version = a.version AND r.organization_id = $1) d ON TRUE
+          WHERE NOT EXISTS (SELECT FROM attachments f
+                             WHERE f.organization_id = $1 AND f.sha256 = n.sha256 OFFSET 0)
+          ORDER BY n.sha256, d.report_id, d.ordinal",
     )
     .bind(operator.uuid())
-    .bind(file.as_slice())
+    .bind(files.iter().map(<[u8; 32]>::as_slice).collect::<Vec<_>>())
     .fetch_all(conn)
     .await
     .map_err(failed)?;
-    if rows.iter().any(|row| row.is_present) {
-        return Ok(None);
+    let mut declaring = BTreeMap::<_, Vec<_>>::new();
+    for row in rows {
+        let sha256 = read_sha256(row.sha256.clone())?;
+        declaring.entry(sha256).or_default().extend(row.declaring(sha256));
     }
-    Ok(Some(rows.into_iter().filter_map(|row| row.declaring(file)).collect()))
+    Ok(declaring)
 }
 
-/// Notes that a file is whole, and moves every report that waited for it to that revision.
+/// Notes that files are whole, and moves every report that waited for them to its revision.
 ///
 /// # Errors
 /// Fails when the database does.
-#[tracing::instrument(level = "debug", name = "db.attachment.insert", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "attachment.insert"))]
-pub async fn insert_attachment(
+#[tracing::instrument(level = "debug", name = "db.attachment.insert", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "attachment.insert", files = new.len()))]
+pub async fn insert_attachments(
     conn: &mut PgConnection,
-    new: &NewAttachment,
-    reports: &[ReportId],
+    new: &[NewAttachment],
+    reports: &BTreeMap<ReportId, i64>,
 ) -> Result<(), Error> {
+    if new.is_empty() {
+        return Ok(());
+    }
     sqlx::query(
         "-- attachment.insert
          WITH stored AS (
              INSERT INTO attachments (organization_id, sha256, size, media_type, stored_at, stored_by, revision)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)
+             SELECT * FROM UNNEST($1::uuid[], $2::bytea[], $3::bigint[], $4::text[], $5::timestamptz[], $6::text[],
+                                  $7::bigint[])
          )
-         UPDATE reports SET revision = $7 WHERE organization_id = $1 AND report_id = ANY($8)",
+         UPDATE reports r SET revision = n.revision
+           FROM UNNEST($8::uuid[], $9::bigint[]) AS n(report_id, revision) WHERE r.report_id = n.report_id",
     )
-    .bind(new.operator.uuid())
-    .bind(new.file.sha256.as_slice())
-    .bind(new.file.size)
-    .bind(&new.file.media_type)
-    .bind(new.stored_at.to_sqlx())
-    .bind(&new.stored_by)
-    .bind(new.revision)
-    .bind(reports.iter().map(|report| report.uuid()).collect::<Vec<_>>())
+    .bind(new.iter().map(|of| of.operator.uuid()).collect::<Vec<_>>())
+    .bind(new.iter().map(|of| of.file.sha256.as_slice()).collect::<Vec<_>>())
+    .bind(new.iter().map(|of| of.file.size).collect::<Vec<_>>())
+    .bind(new.iter().map(|of| of.file.media_type.as_str()).collect::<Vec<_>>())
+    .bind(new.iter().map(|of| of.stored_at.to_sqlx()).collect::<Vec<_>>())
+    .bind(new.iter().map(|of| of.stored_by.as_str()).collect::<Vec<_>>())
+    .bind(new.iter().map(|of| of.revision).collect::<Vec<_>>())
+    .bind(reports.keys().map(|report| report.uuid()).collect::<Vec<_>>())
+    .bind(reports.values().copied().collect::<Vec<_>>())
     .execute(conn)
     .await
     .map_err(failed)?;

@@ -1,6 +1,8 @@
 //! One upload: chunks are written while the next are read, and when it ends, however that is, everything that was read is
 //! durable.
 
+use std::mem::take;
+
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +20,9 @@ use crate::files::objects::io_away;
 use crate::files::staged::Staged;
 use crate::files::{Sha256Sum, UploadKey, hex};
 use crate::store::attachment::Present;
+
+/// While so many bytes wait to be written, no more are read.
+const WAITING_BYTES: usize = 512 * 1024;
 
 /// A part of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,8 +47,11 @@ pub struct Upload {
     operator: OrganizationId,
     key: UploadKey,
     sent_by: String,
+    /// None while something is written.
     staged: Option<Staged>,
     writing: Option<JoinHandle<(Staged, Result<(), Error>)>>,
+    /// What is to be written next.
+    waiting: Vec<Chunk>,
     writer: Writing,
     _seat: Seat,
 }
@@ -86,6 +94,7 @@ impl App {
             sent_by: caller.subject().to_owned(),
             staged: Some(opened.await?),
             writing: None,
+            waiting: Vec::new(),
             writer,
             _seat: seat,
         })))
@@ -105,13 +114,24 @@ impl Upload {
         self.writer.stop().clone()
     }
 
-    /// Begins to write chunks, when those before them are written. What is there already is skipped.
+    /// Takes in chunks. They are written when those before them are; what is there already is skipped.
     ///
     /// # Errors
-    /// Why earlier chunks could not be written.
-    pub async fn write(&mut self, chunks: Vec<Chunk>) -> Result<(), Error> {
+    /// A fault of this service.
+    pub fn take(&mut self, chunks: Vec<Chunk>) -> Result<(), Error> {
         self.writer.heard();
-        self.written().await?;
+        self.waiting.extend(chunks);
+        if self.is_writing() { Ok(()) } else { self.write() }
+    }
+
+    /// Whether chunks may come. Not before some are written when many wait.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.waiting.iter().map(|chunk| chunk.content.len()).sum::<usize>() < WAITING_BYTES
+    }
+
+    fn write(&mut self) -> Result<(), Error> {
+        let chunks = take(&mut self.waiting);
         let mut staged = self.staged.take().ok_or_else(|| Error::bug("an upload without its writer"))?;
         let size = self.key.size;
         self.writing = Some(tokio::task::spawn_blocking(move || {
@@ -121,7 +141,7 @@ impl Upload {
         Ok(())
     }
 
-    /// Waits for the write that is under way. May be dropped and asked again.
+    /// Waits for the write that is under way, and begins the next one if chunks wait. May be dropped and asked again.
     ///
     /// # Errors
     /// `Invalid` for a chunk that does not fit; `Files` when it could not be written.
@@ -131,7 +151,15 @@ impl Upload {
         self.writing = None;
         let (staged, done) = done.map_err(|lost| Error::Internal(Box::new(lost)))?;
         self.staged = Some(staged);
-        done
+        done?;
+        if self.waiting.is_empty() { Ok(()) } else { self.write() }
+    }
+
+    async fn all_written(&mut self) -> Result<(), Error> {
+        while self.is_writing() {
+            self.written().await?;
+        }
+        Ok(())
     }
 
     /// Ends it: makes durable what is there and, if that is all, keeps the file. After something `went_wrong` the file may
@@ -141,16 +169,21 @@ impl Upload {
     /// `Invalid` when a chunk did not fit or the whole file has another hash; `Files` when it cannot be kept now, or could
     /// not be written.
     pub async fn end(mut self, went_wrong: bool) -> Result<UploadState, Error> {
-        let told = self.written().await;
+        let told = self.all_written().await;
         let staged = self.staged.take().ok_or_else(|| Error::bug("an upload without its writer"))?;
         if let Some(error) = staged.broken() {
             return self.sent_by_others(went_wrong).await?.ok_or_else(|| io_away(&error));
         }
         if staged.is_whole() {
-            let (file, staged) = self.verify(staged).await?;
-            self.app.keep(self.operator, staged, &file, &self.sent_by).await?;
+            // The second answer does not depend on the first, and takes as long as a part of the flush.
+            let asked = self.app.expect_not_deleted(self.key.sha256);
+            let (verified, safe) = tokio::join!(self.verify(staged), asked);
+            let (file, staged) = verified?;
+            safe?;
+            let state = UploadState::present(&file);
+            self.app.keep(self.operator, staged, file, self.sent_by).await?;
             told?;
-            return Ok(UploadState::present(&file));
+            return Ok(state);
         }
         let durable_offset = self.leave(staged).await?;
         if let Some(state) = self.sent_by_others(went_wrong).await? {

@@ -1,6 +1,8 @@
 //! What a file is by its content, whatever it says it is. A browser that opens what it downloads must never be led to
 //! run it, so where a content can be read as two things, the unsafe one wins.
 
+use memchr::memchr_iter;
+
 use crate::domain::field_report::{Attachment, Hold, HoldReason};
 
 /// The most bytes of a file: 50 MiB.
@@ -129,16 +131,11 @@ fn usual(name: &'static str) -> &'static str {
 }
 
 fn has_markup(of: &[u8], tags: &[&[u8]]) -> bool {
-    let mut rest = of;
-    while let Some(at) = rest.iter().position(|byte| *byte == b'<') {
-        rest = &rest[at..];
-        let begins = |tag: &&[u8]| rest.get(..tag.len()).is_some_and(|found| found.eq_ignore_ascii_case(tag));
-        if tags.iter().any(begins) {
-            return true;
-        }
-        rest = &rest[1..];
-    }
-    false
+    memchr_iter(b'<', of).any(|at| {
+        let begins =
+            |tag: &&[u8]| of[at..].get(..tag.len()).is_some_and(|found| found.eq_ignore_ascii_case(tag));
+        tags.iter().any(begins)
+    })
 }
 
 /// What a file is served as: what it is, if that is allowed and what its report says.

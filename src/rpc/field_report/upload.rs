@@ -120,7 +120,7 @@ async fn receive_all(
                 continue;
             }
             // Nothing is lost when this is dropped: a group holds nothing while it waits.
-            group = timeout(IDLE_MAX, read_group(sent, full, share_of)) => match group {
+            group = timeout(IDLE_MAX, read_group(sent, full, share_of)), if upload.has_room() => match group {
                 Ok(group) => group,
                 Err(_) => return Err(Error::DeadlineExceeded.into()),
             },
@@ -130,7 +130,7 @@ async fn receive_all(
         let Group { requests, last, .. } = group;
         let (chunks, wrong) = read_chunks(requests);
         if !chunks.is_empty() {
-            upload.write(chunks).await?;
+            upload.take(chunks)?;
         }
         wrong?;
         match last {

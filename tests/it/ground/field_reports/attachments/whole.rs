@@ -1,9 +1,12 @@
 //! Whole files: uploaded, shown on their reports, downloaded, stored once.
 
+use std::time::Duration;
+
 use safelane::rpc::pb;
+use tokio::task::JoinSet;
 use tonic::Code;
 
-use super::super::rig::{Tablet, edited, outcome};
+use super::super::rig::{Tablet, edited, outcome, submit};
 use super::rig::{
     attachment, begin, chunk, download, durable, files, objects, photo, sha256, submitted, upload,
     with_photos,
@@ -132,6 +135,70 @@ async fn the_same_photo_in_two_reports_is_stored_once() {
         let whole = upload(&tablet.service, &three.report_id, &photo).await.unwrap();
         assert!(whole.present);
         assert_eq!(objects(world).len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn photos_that_wait_for_each_other_are_noted_together() {
+    in_world(async |world| {
+        let tablet = Tablet::open(world).await;
+        let photos: Vec<_> = (1..=6).map(|seed| photo(seed, 100_000)).collect();
+        let declared: Vec<_> = photos.iter().map(Vec::as_slice).collect();
+        let id = submitted(&tablet, &declared).await.report_id;
+        // Whoever holds the head of the operator's journal keeps every photo of it waiting.
+        let mut holder = world.database.connect().await;
+        let operator = &tablet.works.desk.operator_id;
+        let hold = format!("BEGIN; SELECT FROM journal_head WHERE scope_id = '{operator}' FOR UPDATE");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(hold)).execute(&mut holder).await.unwrap();
+        let mut uploads = JoinSet::new();
+        for photo in photos.clone() {
+            let (service, id) = (tablet.service.clone(), id.clone());
+            uploads.spawn(async move { upload(&service, &id, &photo).await });
+        }
+        while objects(world).len() < photos.len() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // Long enough for the last one to wait, too.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert!(uploads.try_join_next().is_none(), "nothing is present before it is noted");
+        sqlx::raw_sql("ROLLBACK").execute(&mut holder).await.unwrap();
+        for state in uploads.join_all().await {
+            assert!(state.unwrap().present);
+        }
+        let sql = "SELECT count(DISTINCT f.xmin::text), count(DISTINCT f.revision), max(f.revision) = max(r.revision)
+                     FROM attachments f CROSS JOIN reports r";
+        let told: (i64, i64, bool) = sqlx::query_as(sql).fetch_one(&mut holder).await.unwrap();
+        assert!(told.0 < 6, "{} transactions", told.0);
+        assert_eq!((told.1, told.2), (6, true), "each has its revision, and the report the last one");
+        assert!(tablet.get(&id, 0).await.complete);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_photo_is_found_by_keys_however_many_the_operator_has() {
+    const PHOTOS: u64 = 100;
+    in_world(async |world| {
+        let tablet = Tablet::open(world).await;
+        let replica = world.replica().await;
+        let service = replica.field_reports();
+        for seed in 0..PHOTOS {
+            let photo = photo(seed, 100);
+            let report = with_photos(&tablet, &[&photo]);
+            submit(&service, &report).await.unwrap();
+            assert!(upload(&service, &report.report_id, &photo).await.unwrap().present);
+        }
+        drop(service);
+        // A connection tells its counts at the latest when it ends.
+        replica.finish().await;
+        let sql = "SELECT sum(idx_tup_read)::bigint, sum(seq_tup_read)::bigint FROM pg_stat_user_tables t
+                     JOIN pg_stat_user_indexes i USING (relid)
+                    WHERE t.relname IN ('attachments', 'report_attachments')";
+        let mut conn = world.database.connect().await;
+        let read: (i64, i64) = sqlx::query_as(sql).fetch_one(&mut conn).await.unwrap();
+        // All of them at each would be 10,000.
+        assert!(u64::try_from(read.0).unwrap() < 20 * PHOTOS && read.1 < 100, "{read:?} rows were read");
     })
     .await;
 }

@@ -1,0 +1,211 @@
+//! Noting that files are whole. Whoever has the operator's turn notes all files that wait for it, in one transaction, as
+//! intake does with reports: a commit for each photo of a team that is back in the office would take longer than the photo.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::app::codec::EventCodec;
+use crate::app::field_report::lock_head;
+use crate::domain::field_report::Hold;
+use crate::domain::field_report::media::hold_of;
+use crate::domain::ids::{OrganizationId, ReportId};
+use crate::domain::ledger::recorded_at;
+use crate::error::Error;
+use crate::files::Sha256Sum;
+use crate::store::attachment::{
+    Declaring, NewAttachment, Present, hold_reports, insert_attachments, list_declaring,
+};
+use crate::store::field_report::write::append_events;
+use crate::store::journal::{EventKind, NewEvent};
+use crate::store::{Connection, Planned};
+
+/// The most files that are noted together, so that reports of the operator do not wait long.
+const GROUP_MAX: usize = 64;
+/// Reports that an event names.
+const NAMED_MAX: usize = 1_000;
+
+/// A file that is in the object store.
+#[derive(Debug)]
+struct Whole {
+    file: Present,
+    sent_by: String,
+    /// Whether it is present by now.
+    noted: AtomicBool,
+}
+
+/// Files that wait to be noted. One whose upload is gone waits no longer. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Waiting(Arc<Mutex<HashMap<OrganizationId, Vec<Weak<Whole>>>>>);
+
+impl Waiting {
+    fn push(&self, operator: OrganizationId, whole: &Arc<Whole>) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.entry(operator).or_default().push(Arc::downgrade(whole));
+    }
+
+    /// A file with all that wait with it. One whose group failed is noted alone, and hears what is wrong with itself.
+    fn group_of(&self, operator: OrganizationId, own: &Arc<Whole>) -> Vec<Arc<Whole>> {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut group = vec![Arc::clone(own)];
+        let Some(queue) = waiting.get_mut(&operator) else { return group };
+        let waits = queue.len();
+        queue.retain(|of| of.as_ptr() != Arc::as_ptr(own));
+        if queue.len() != waits {
+            let others = queue.drain(..queue.len().min(GROUP_MAX - 1));
+            group.extend(others.filter_map(|other| other.upgrade()));
+        }
+        if queue.is_empty() {
+            waiting.remove(&operator);
+        }
+        group
+    }
+}
+
+/// What a transaction needs.
+struct Noting {
+    operator: OrganizationId,
+    group: Vec<Arc<Whole>>,
+    codec: EventCodec,
+}
+
+/// Files that were not present before, with the reports of each.
+#[derive(Default)]
+struct Noted {
+    files: Vec<NewAttachment>,
+    events: Vec<NewEvent>,
+    holds: Vec<(ReportId, Hold)>,
+    /// The last revision that concerns a report.
+    reports: BTreeMap<ReportId, i64>,
+}
+
+impl App {
+    /// Says that a file is present.
+    pub(super) async fn note(
+        &self,
+        operator: OrganizationId,
+        file: Present,
+        sent_by: String,
+    ) -> Result<(), Error> {
+        let own = Arc::new(Whole { file, sent_by, noted: AtomicBool::new(false) });
+        self.attachments.waiting.push(operator, &own);
+        // Where reports wait, so that uploads do not take every connection either.
+        let turn = self.turns.take(operator).await?;
+        if own.noted.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let group = self.attachments.waiting.group_of(operator, &own);
+        let revision = self.note_group(Arc::new(Noting { operator, group, codec: self.codec })).await?;
+        drop(turn);
+        self.feed.tell(operator.scope(), revision);
+        Ok(())
+    }
+
+    async fn note_group(&self, noting: Arc<Noting>) -> Result<i64, Error> {
+        let (clock, group) = (Arc::clone(&self.clock), Arc::clone(&noting));
+        let noted = self.store.transaction_planned("attachment.keep", Planned::Once, move |conn| {
+            let (noting, now) = (Arc::clone(&noting), clock.now());
+            Box::pin(async move { noting.note(conn, now).await })
+        });
+        let revision = noted.await?;
+        for whole in &group.group {
+            // Before the turn ends: whoever has the next one looks.
+            whole.noted.store(true, Ordering::Release);
+        }
+        Ok(revision)
+    }
+}
+
+impl Noting {
+    /// Notes all that is not present yet: another replica may have been faster, or the store had lost it.
+    async fn note(&self, conn: &mut Connection, now: Timestamp) -> Result<i64, Error> {
+        let head = lock_head(conn, self.operator).await?;
+        let sums: Vec<Sha256Sum> = self.group.iter().map(|whole| whole.file.sha256).collect();
+        let mut absent = list_declaring(&mut *conn, self.operator, &sums).await?;
+        let at = recorded_at(now, head.recorded_at);
+        let (mut noted, mut revision) = (Noted::default(), head.revision);
+        for whole in &self.group {
+            if let Some(declaring) = absent.remove(&whole.file.sha256) {
+                revision += 1;
+                self.note_one(&mut noted, whole, (at, revision), &declaring);
+            }
+        }
+        append_events(&mut *conn, head, at, noted.events).await?;
+        insert_attachments(&mut *conn, &noted.files, &noted.reports).await?;
+        hold_reports(conn, &noted.holds).await?;
+        Ok(revision)
+    }
+
+    fn note_one(
+        &self,
+        noted: &mut Noted,
+        whole: &Whole,
+        (stored_at, revision): (Timestamp, i64),
+        declaring: &[Declaring],
+    ) {
+        let holds: Vec<_> = declaring.iter().filter_map(|of| hold(&whole.file, of)).collect();
+        let reports = distinct(declaring.iter().map(|of| of.report));
+        let lied_to = distinct(holds.iter().map(|(report, _)| *report));
+        let (operator, file, stored_by) = (self.operator, whole.file.clone(), whole.sent_by.clone());
+        let new = NewAttachment { operator, file, stored_at, stored_by, revision };
+        let named = |of: &[ReportId]| of.iter().copied().take(NAMED_MAX).collect::<Vec<_>>();
+        let payload = Bytes::from((self.codec.encode_attachment)(&new, &named(&reports), &named(&lied_to)));
+        // The same for whoever stores it, so that the journal holds it once.
+        let request = Uuid::new_v5(&self.operator.uuid(), &whole.file.sha256);
+        let (kind, digest) = (EventKind::AttachmentStored, None);
+        noted.events.push(NewEvent { revision, kind, payload, request, digest });
+        noted.files.push(new);
+        noted.holds.extend(holds);
+        noted.reports.extend(reports.into_iter().map(|report| (report, revision)));
+    }
+}
+
+fn hold(file: &Present, of: &Declaring) -> Option<(ReportId, Hold)> {
+    let hold = hold_of(&of.declared, file.size, &file.media_type)?;
+    Some((of.report, hold))
+}
+
+fn distinct(of: impl Iterator<Item = ReportId>) -> Vec<ReportId> {
+    of.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn whole(number: u8) -> Arc<Whole> {
+        let file = Present { sha256: [number; 32], size: 1, media_type: "text/plain".to_owned() };
+        Arc::new(Whole { file, sent_by: "tablet".to_owned(), noted: AtomicBool::new(false) })
+    }
+
+    fn sums(group: &[Arc<Whole>]) -> Vec<u8> {
+        group.iter().map(|whole| whole.file.sha256[0]).collect()
+    }
+
+    #[test]
+    fn who_has_the_turn_takes_all_that_wait_and_who_was_taken_goes_alone() {
+        let (waiting, one, two) =
+            (Waiting::default(), OrganizationId::new(Uuid::from_u128(1)), Uuid::from_u128(2));
+        let two = OrganizationId::new(two);
+        let all = [whole(1), whole(2), whole(3)];
+        waiting.push(two, &whole(9));
+        for of in &all {
+            waiting.push(one, of);
+        }
+        waiting.push(one, &whole(4));
+        assert_eq!(sums(&waiting.group_of(one, &all[1])), [2, 1, 3], "not the one whose upload is gone");
+        assert_eq!(sums(&waiting.group_of(one, &all[0])), [1]);
+        assert_eq!(waiting.0.lock().unwrap().len(), 1, "the other operator's");
+        let many: Vec<_> = (0..=u8::try_from(GROUP_MAX).unwrap()).map(whole).collect();
+        for of in &many {
+            waiting.push(one, of);
+        }
+        assert_eq!(waiting.group_of(one, &many[0]).len(), GROUP_MAX);
+        assert_eq!(sums(&waiting.group_of(one, &many[GROUP_MAX])), [64]);
+    }
+}
