@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 /// What a JPEG begins with.
@@ -12,7 +13,7 @@ const BEGIN: &[u8] = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01";
 pub(crate) struct Photos(Arc<Vec<Photo>>);
 
 pub(crate) struct Photo {
-    pub(crate) content: Vec<u8>,
+    pub(crate) content: Bytes,
     pub(crate) sha256: Vec<u8>,
 }
 
@@ -24,7 +25,7 @@ impl Photos {
             content[..BEGIN.len()].copy_from_slice(BEGIN);
             content[32..40].copy_from_slice(&(number as u64).to_be_bytes());
             let sha256 = Sha256::digest(&content).to_vec();
-            Photo { content, sha256 }
+            Photo { content: content.into(), sha256 }
         };
         Self(Arc::new((0..count).map(photo).collect()))
     }

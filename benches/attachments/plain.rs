@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 
 use crate::Failure;
@@ -17,14 +17,13 @@ const SYNC_BYTES: usize = 8 * 1024 * 1024;
 /// A running server. It ends with the process.
 pub(crate) struct Server {
     address: SocketAddr,
-    folder: PathBuf,
 }
 
 impl Server {
     pub(crate) fn start(folder: &Path) -> Result<Self, Failure> {
         fs::create_dir_all(folder)?;
         let listener = TcpListener::bind("127.0.0.1:0")?;
-        let server = Self { address: listener.local_addr()?, folder: folder.to_owned() };
+        let server = Self { address: listener.local_addr()? };
         let folder = folder.to_owned();
         thread::spawn(move || {
             for (number, stream) in listener.incoming().flatten().enumerate() {
@@ -51,12 +50,6 @@ impl Server {
             lane.join().map_err(|_| "a sender panicked")??;
         }
         Ok(())
-    }
-
-    /// Deletes the copies.
-    pub(crate) fn clear(&self) -> Result<(), Failure> {
-        fs::remove_dir_all(&self.folder)?;
-        Ok(fs::create_dir_all(&self.folder)?)
     }
 }
 

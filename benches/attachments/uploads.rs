@@ -162,7 +162,7 @@ fn messages(
     let begin = pb::UploadAttachmentRequest { part: Some(begin) };
     let length = photos.all()[number].content.len();
     let chunks = (0..length).step_by(CHUNK).map(move |at| {
-        let content = photos.all()[number].content[at..(at + CHUNK).min(length)].to_vec().into();
+        let content = photos.all()[number].content.slice(at..(at + CHUNK).min(length));
         let chunk = pb::UploadChunk { write_offset: i64::try_from(at).unwrap_or(i64::MAX), content };
         pb::UploadAttachmentRequest { part: Some(Part::Chunk(chunk)) }
     });
