@@ -28,7 +28,8 @@ pub struct DatabaseArgs {
     /// Folder with the programs `postgres`, `initdb` and `pg_ctl`, if they are not found by themselves.
     #[arg(long, env = "SAFELANE_PG_BIN_DIR")]
     pub pg_bin_dir: Option<PathBuf>,
-    /// Most connections to the database for reads: 2 to 500. Writers and readiness have 5 more.
+    /// Most connections to the database for reads: 2 to 500. Rows found by key have as many, writers and readiness 5 more:
+    /// with 10 there are at most 25 for each process.
     #[arg(long, env = "SAFELANE_CONNECTIONS", default_value = "10")]
     pub connections: String,
 }

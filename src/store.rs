@@ -52,7 +52,8 @@ const RETRY_WAIT: Duration = Duration::from_millis(10);
 /// How long a call waits for a free connection before it is refused.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// How long a connection counts as alive after it came back to the pool, which asks each for a sign of life then. A database
-/// that restarts takes longer, and a call that meets it just then is told to come again, as any other is meanwhile.
+/// that restarts takes longer; a call that meets it just then, or a server of connections that moves to another host, is told
+/// to come again, as any other is meanwhile. Asking each time would cost as much as a look-up by key.
 const PROVEN_FOR: Duration = Duration::from_millis(200);
 /// The longest that one try of a transaction may take. Above the server's own limit of a statement, which does
 /// not help when the server never answers: sqlx 0.9 has neither keepalive nor a time limit for a connection

@@ -2,7 +2,8 @@
 //!
 //! `make bench-attachments` starts a PostgreSQL with fsync and the service as it is shipped, uploads photos over one and
 //! over four connections, and lets a bare TCP server write the same bytes with the same flushes to the same disk: each file
-//! into a file of its own, flushed every 8 MiB and at its end, moved to its place, and the folder flushed. Rounds alternate,
+//! into a file of its own, flushed every 8 MiB and at its end, moved to its place, and the folder flushed. It is as plain as
+//! that: it does not tell the disk to begin earlier, as the service does. Rounds alternate,
 //! and medians count. The load generator lives in this process, on one thread for each connection, and shares the processors
 //! with the service and the database. `ARGS=--quick` is a small one to develop with.
 

@@ -39,10 +39,11 @@ pub(crate) fn markdown(of: &Results) -> String {
          commit {commit}, {date}. One embedded PostgreSQL: {}. The service runs with its default settings: files are in a \
          folder of the same disk. Load generator, service and database share the cores.\n\nEach round copies {} photos of {} \
          bytes through a bare TCP server, then uploads the same photos; {} rounds, medians. The plain server writes each \
-         into a file, flushes it, moves it to its place and flushes the folder. The service does that, verifies the \
-         SHA-256, looks what the file is, and commits a row and an event for each. A flush of the disk (8 kB, then \
+         into a file, flushes it, moves it to its place and flushes the folder. The service does that, tells the disk to \
+         begin with each mebibyte, verifies the SHA-256, looks what the file is, and commits a row and an event for each. A flush of the disk (8 kB, then \
          fdatasync) took {} ms. Load averages over a minute: {} when the run began, {} when it ended; \
-         what is much above 2 is other work. After each round the report was complete and photos were downloaded and compared.\n\n\
+         what is much above 2 is other work. After each round the report was complete, photos were downloaded and compared, and the files of both were dropped from \
+         memory.\n\n\
          | connections | plain copy kB/s | upload kB/s | ratio | target | verdict |\n|---|---|---|---|---|---|\n",
         Grouped(*memory_mb),
         settings.join(", "),

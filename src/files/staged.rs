@@ -3,11 +3,13 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
+#[cfg(target_os = "linux")]
 use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+#[cfg(target_os = "linux")]
 use rustix::fs::{Advice, fadvise};
 use sha2::{Digest as _, Sha256};
 
@@ -17,6 +19,7 @@ use crate::files::{Sha256Sum, UploadKey};
 
 /// So many bytes are made durable at once: a flush for every chunk would cost far more than the chunk.
 const SYNC_BYTES: u64 = 8 * 1024 * 1024;
+#[cfg(target_os = "linux")]
 /// So many bytes are given to the disk at once, see [`Staged::write_back`].
 const WRITE_BACK_BYTES: u64 = 1024 * 1024;
 /// Bytes that are read at a time when an upload goes on.
@@ -158,18 +161,26 @@ impl Staged {
         file.write_all(content)?;
         let from = self.offset;
         self.take_in(content);
-        self.write_back(from)?;
+        self.write_back(from);
         if SYNC_BYTES <= self.unsynced { self.sync() } else { Ok(()) }
     }
 
-    /// Lets the disk begin with every mebibyte that is full, while the next one comes: the kernel begins to write what it is
-    /// told that nobody needs. The last one is left to the flush that follows at once.
-    fn write_back(&self, from: u64) -> io::Result<()> {
-        let Some(file) = self.file.as_ref().filter(|_| !self.is_whole()) else { return Ok(()) };
+    /// Lets the disk begin with every mebibyte that is full, while the next one comes: Linux begins to write what it is told
+    /// that nobody needs. The last one is left to the flush that follows at once.
+    #[cfg(target_os = "linux")]
+    fn write_back(&self, from: u64) {
+        let Some(file) = self.file.as_ref().filter(|_| !self.is_whole()) else { return };
         let (begin, end) = (from / WRITE_BACK_BYTES, self.offset / WRITE_BACK_BYTES);
-        let Some(length) = NonZeroU64::new((end - begin) * WRITE_BACK_BYTES) else { return Ok(()) };
-        fadvise(file, begin * WRITE_BACK_BYTES, Some(length), Advice::DontNeed).map_err(Into::into)
+        let Some(length) = NonZeroU64::new((end - begin) * WRITE_BACK_BYTES) else { return };
+        if let Err(error) = fadvise(file, begin * WRITE_BACK_BYTES, Some(length), Advice::DontNeed) {
+            // Only a hint: what cannot be written is told by the flush.
+            tracing::debug!(%error, "the disk was not told to begin");
+        }
     }
+
+    /// Other systems have no such hint.
+    #[cfg(not(target_os = "linux"))]
+    fn write_back(&self, _from: u64) {}
 
     /// Makes everything durable.
     ///

@@ -42,7 +42,7 @@ pub struct Limits {
     pub connection_window: u32,
     /// The most bytes of a HTTP/2 frame that a client may send. A message in one frame is read with fewer calls of the kernel:
     /// the largest chunk of a file fits. A value that HTTP/2 does not allow is changed to the next one that it does, from
-    /// 16 KiB to 16 MiB (RFC 9113, 6.5.2). Default 68 KiB.
+    /// 16 KiB to 16 MiB (RFC 9113, 6.5.2). A connection may hold one that has not come in full, whoever it is. Default 68 KiB.
     pub max_frame_size: u32,
     /// Time between pings on an HTTP/2 connection, idle or not. Default 60 s.
     pub keepalive_interval: Duration,

@@ -129,7 +129,8 @@ struct KnownRow {
     media_type: Option<String>,
 }
 
-/// What is known of a file that a report may declare; none when there is no such report.
+/// What is known of a file that a report may declare; none when there is no such report. `OFFSET 0` makes the planner read
+/// the files of the report, of which there are few, and not all reports that declare the file.
 ///
 /// # Errors
 /// Fails when the database does.
@@ -143,9 +144,10 @@ pub async fn find_known(
         "-- attachment.find_known
          SELECT r.organization_id, d.size AS declared_size, d.media_type AS declared_type, d.name, f.size, f.media_type
            FROM reports r
-           LEFT JOIN LATERAL (SELECT a.size, a.media_type, a.name FROM report_attachments a
-                               WHERE a.report_id = r.report_id AND a.sha256 = $2
-                               ORDER BY a.version DESC, a.ordinal LIMIT 1) d ON TRUE
+           LEFT JOIN LATERAL (SELECT a.size, a.media_type, a.name
+                                FROM (SELECT s.version, s.ordinal, s.sha256, s.size, s.media_type, s.name
+                                        FROM report_attachments s WHERE s.report_id = r.report_id OFFSET 0) a
+                               WHERE a.sha256 = $2 ORDER BY a.version DESC, a.ordinal LIMIT 1) d ON TRUE
            LEFT JOIN attachments f ON f.organization_id = r.organization_id AND f.sha256 = $2
           WHERE r.report_id = $1",
     )

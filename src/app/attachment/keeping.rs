@@ -14,27 +14,38 @@ use crate::files::staged::Staged;
 use crate::store::attachment::Present;
 use crate::store::orphan::{is_deleted, unmark};
 
+/// The mark of an object that nobody referred to when somebody looked.
+pub(super) struct Mark {
+    /// None where there is none.
+    is_deleted: Option<bool>,
+}
+
 impl App {
-    /// Keeps a file whose bytes are all there, verified and durable, and whose object is not being deleted. Nobody else writes
-    /// it meanwhile: its lock is held.
+    /// Keeps a file whose bytes are all there, verified and durable, after its mark is taken away. Nobody else writes it
+    /// meanwhile: its lock is held.
     pub(super) async fn keep(
         &self,
         operator: OrganizationId,
-        staged: Staged,
+        (staged, mark): (Staged, Mark),
         file: Present,
         sent_by: String,
     ) -> Result<(), Error> {
+        self.take_away(mark, file.sha256).await?;
         self.attachments.objects.put(&staged).await?;
         self.note(operator, file, sent_by).await?;
         self.block(move || staged.discard().map_err(|error| io_away(&error))).await
     }
 
+    /// The mark of a file's object as an orphan, if it has one.
+    pub(super) async fn mark_of(&self, file: Sha256Sum) -> Result<Mark, Error> {
+        Ok(Mark { is_deleted: is_deleted(self.store.keyed(), file).await? })
+    }
+
     /// Sees to it that the object of a file is not being deleted, and will not be for long.
-    pub(super) async fn expect_not_deleted(&self, file: Sha256Sum) -> Result<(), Error> {
-        let pool = self.store.keyed();
-        let safe = match is_deleted(pool, file).await? {
+    async fn take_away(&self, mark: Mark, file: Sha256Sum) -> Result<(), Error> {
+        let safe = match mark.is_deleted {
             None => true,
-            Some(is_deleted) => !is_deleted && unmark(pool, file).await?,
+            Some(is_deleted) => !is_deleted && unmark(self.store.keyed(), file).await?,
         };
         if safe { Ok(()) } else { Err(Error::Unavailable(Away::Files)) }
     }

@@ -46,10 +46,12 @@ pub(crate) struct Waiting(Arc<Mutex<HashMap<OrganizationId, Vec<Weak<Whole>>>>>)
 impl Waiting {
     fn push(&self, operator: OrganizationId, whole: &Arc<Whole>) {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.entry(operator).or_default().push(Arc::downgrade(whole));
+        let queue = waiting.entry(operator).or_default();
+        queue.retain(|other| other.strong_count() != 0);
+        queue.push(Arc::downgrade(whole));
     }
 
-    /// A file with all that wait with it. One whose group failed is noted alone, and hears what is wrong with itself.
+    /// A file with all that wait with it. One that somebody else took into a group which failed is noted alone.
     fn group_of(&self, operator: OrganizationId, own: &Arc<Whole>) -> Vec<Arc<Whole>> {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut group = vec![Arc::clone(own)];
@@ -100,13 +102,23 @@ impl App {
             return Ok(());
         }
         let group = self.attachments.waiting.group_of(operator, &own);
-        let revision = self.note_group(Arc::new(Noting { operator, group, codec: self.codec })).await?;
+        let alone = group.len() == 1;
+        let noted = match self.note_group(operator, group).await {
+            // Everybody hears what is wrong with their own file, not with another one.
+            Err(error) if !alone => {
+                tracing::debug!(%error, "files could not be noted together");
+                self.note_group(operator, vec![Arc::clone(&own)]).await
+            }
+            noted => noted,
+        };
+        let revision = noted?;
         drop(turn);
         self.feed.tell(operator.scope(), revision);
         Ok(())
     }
 
-    async fn note_group(&self, noting: Arc<Noting>) -> Result<i64, Error> {
+    async fn note_group(&self, operator: OrganizationId, group: Vec<Arc<Whole>>) -> Result<i64, Error> {
+        let noting = Arc::new(Noting { operator, group, codec: self.codec });
         let (clock, group) = (Arc::clone(&self.clock), Arc::clone(&noting));
         let noted = self.store.transaction_planned("attachment.keep", Planned::Once, move |conn| {
             let (noting, now) = (Arc::clone(&noting), clock.now());

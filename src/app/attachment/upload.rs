@@ -23,6 +23,8 @@ use crate::store::attachment::Present;
 
 /// While so many bytes wait to be written, no more are read.
 const WAITING_BYTES: usize = 512 * 1024;
+/// What a chunk takes beside its bytes, with room to spare: a client may send them one byte each.
+const CHUNK_BYTES: usize = 1024;
 
 /// A part of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,8 +52,9 @@ pub struct Upload {
     /// None while something is written.
     staged: Option<Staged>,
     writing: Option<JoinHandle<(Staged, Result<(), Error>)>>,
-    /// What is to be written next.
+    /// What is to be written next, and the memory that it takes.
     waiting: Vec<Chunk>,
+    waiting_bytes: usize,
     writer: Writing,
     _seat: Seat,
 }
@@ -95,6 +98,7 @@ impl App {
             staged: Some(opened.await?),
             writing: None,
             waiting: Vec::new(),
+            waiting_bytes: 0,
             writer,
             _seat: seat,
         })))
@@ -120,18 +124,20 @@ impl Upload {
     /// A fault of this service.
     pub fn take(&mut self, chunks: Vec<Chunk>) -> Result<(), Error> {
         self.writer.heard();
+        self.waiting_bytes += chunks.iter().map(|chunk| chunk.content.len() + CHUNK_BYTES).sum::<usize>();
         self.waiting.extend(chunks);
         if self.is_writing() { Ok(()) } else { self.write() }
     }
 
     /// Whether chunks may come. Not before some are written when many wait.
     #[must_use]
-    pub fn has_room(&self) -> bool {
-        self.waiting.iter().map(|chunk| chunk.content.len()).sum::<usize>() < WAITING_BYTES
+    pub const fn has_room(&self) -> bool {
+        self.waiting_bytes < WAITING_BYTES
     }
 
     fn write(&mut self) -> Result<(), Error> {
         let chunks = take(&mut self.waiting);
+        self.waiting_bytes = 0;
         let mut staged = self.staged.take().ok_or_else(|| Error::bug("an upload without its writer"))?;
         let size = self.key.size;
         self.writing = Some(tokio::task::spawn_blocking(move || {
@@ -175,13 +181,11 @@ impl Upload {
             return self.sent_by_others(went_wrong).await?.ok_or_else(|| io_away(&error));
         }
         if staged.is_whole() {
-            // The second answer does not depend on the first, and takes as long as a part of the flush.
-            let asked = self.app.expect_not_deleted(self.key.sha256);
-            let (verified, safe) = tokio::join!(self.verify(staged), asked);
+            // Asked while the disk is flushed.
+            let (verified, mark) = tokio::join!(self.verify(staged), self.app.mark_of(self.key.sha256));
             let (file, staged) = verified?;
-            safe?;
             let state = UploadState::present(&file);
-            self.app.keep(self.operator, staged, file, self.sent_by).await?;
+            self.app.keep(self.operator, (staged, mark?), file, self.sent_by).await?;
             told?;
             return Ok(state);
         }

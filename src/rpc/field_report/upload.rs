@@ -23,9 +23,9 @@ use crate::rpc::status::not_taken_in;
 
 /// The most bytes of a chunk.
 const CHUNK_BYTES_MAX: usize = 64 * 1024;
-/// Chunks that are written together.
+/// The most chunks that are read at once.
 const GROUP_CHUNKS_MAX: usize = 64;
-/// A group that has this many bytes is not filled further. Another is written while one is read.
+/// A group that has this many bytes is not filled further.
 const GROUP_BYTES_MAX: u32 = 256 * 1024;
 /// An upload from which nothing comes for so long is ended.
 const IDLE_MAX: Duration = Duration::from_mins(2);

@@ -183,11 +183,15 @@ async fn a_photo_is_found_by_keys_however_many_the_operator_has() {
         let tablet = Tablet::open(world).await;
         let replica = world.replica().await;
         let service = replica.field_reports();
+        // One that every report declares.
+        let map = photo(PHOTOS, 100);
         for seed in 0..PHOTOS {
             let photo = photo(seed, 100);
-            let report = with_photos(&tablet, &[&photo]);
+            let report = with_photos(&tablet, &[&photo, &map]);
             submit(&service, &report).await.unwrap();
-            assert!(upload(&service, &report.report_id, &photo).await.unwrap().present);
+            for file in [&photo, &map] {
+                assert!(upload(&service, &report.report_id, file).await.unwrap().present);
+            }
         }
         drop(service);
         // A connection tells its counts at the latest when it ends.
