@@ -334,6 +334,8 @@ pub struct Receipt {
     pub received_at: Timestamp,
     /// Revision of the operator's journal.
     pub revision: i64,
+    /// State of the report now.
+    pub state: ReportState,
 }
 
 /// A version of a report with what the server knows about it.

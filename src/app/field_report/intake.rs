@@ -190,6 +190,7 @@ impl Intake {
             attachments: self.facts.declared(report),
             received_at: stored.received_at,
             revision: stored.revision,
+            state: now.state,
         };
         Ok(self.submitted(report, ReportOutcome::AlreadyStored, reasons.cloned().collect(), receipt))
     }
@@ -340,5 +341,6 @@ fn receipt_of(stored: &StoredReport) -> Receipt {
         attachments: stored.attachments.clone(),
         received_at: stored.received_at,
         revision: stored.revision,
+        state: stored.state,
     }
 }

@@ -208,6 +208,11 @@ fn entry_text(entry: &Entry) -> String {
         EntryState::Refused => "REFUSED; amend it",
         EntryState::Replaced => "replaced",
     });
+    let decided = receipt.map(pb::Receipt::state);
+    if let Some(state @ (pb::ReportState::Rejected | pb::ReportState::Voided)) = decided {
+        let word = shown::word(state.as_str_name(), "REPORT_STATE_");
+        write!(text, "; a reviewer's decision is final: {word}").ok();
+    }
     for hold in entry.answer.iter().flat_map(|answer| &answer.holds) {
         let word = shown::word(hold.reason().as_str_name(), "HOLD_REASON_");
         write!(text, "\n    held, {word}: {}", hold.text).ok();
@@ -241,6 +246,7 @@ fn entry_json(entry: &Entry) -> Value {
         "content_sha256": hex(&entry.content_sha256),
         "state": entry.state.to_string(),
         "outcome": answer.map(|answer| answer.outcome().as_str_name()),
+        "report_state": answer.and_then(|answer| Some(answer.receipt.as_ref()?.state().as_str_name())),
         "holds": answer.iter().flat_map(|answer| &answer.holds).map(hold).collect::<Vec<_>>(),
         "refusal": entry.refusal,
         "details_not_kept": entry.details_told,

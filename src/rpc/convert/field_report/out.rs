@@ -40,6 +40,7 @@ pub fn receipt(of: &Receipt) -> pb::Receipt {
         received_at: Some(timestamp(of.received_at)),
         revision: of.revision,
         reference: reference(of.report),
+        state: of.state.wire(),
     }
 }
 

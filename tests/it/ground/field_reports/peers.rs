@@ -5,6 +5,13 @@
 //!   `versions::eight_senders_of_the_same_fifty_reports_store_fifty`;
 //! - akvo/akvo-flow#2944, the same data under other ids that counted twice:
 //!   `holds::a_second_report_of_the_same_work_is_held_and_names_the_first`;
+//! - getodk/central#794, what was deleted and is sent again:
+//!   `review::amendments::central_794_who_sends_a_decided_report_again_is_told_a_final_state_and_nothing_is_stored`;
+//! - getodk/collect#6509, whole lists that are downloaded again:
+//!   `team_feed::a_cursor_resumes_without_a_snapshot_and_says_what_left_meanwhile`;
+//! - getodk/getodk#235, corrections that never reach the device: `review::feed`, and
+//!   `field::remarks_of_a_reviewer_come_back_to_the_device_until_they_are_answered`;
+//! - hotosm/field-tm#1841, nobody knows when something has changed: `report_stream`;
 //! - getodk/central#669 and #705, offline edits that came out of order and were stuck:
 //!   `versions::versions_that_arrive_backwards_end_as_if_they_had_come_in_order`.
 

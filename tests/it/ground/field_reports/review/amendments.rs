@@ -6,7 +6,7 @@ use tonic::{Code, Status};
 
 use super::{Board, reject};
 use crate::desk::{bad_fields, reason};
-use crate::ground::field_reports::rig::edited;
+use crate::ground::field_reports::rig::{Tablet, edited};
 use crate::ground::tasks::Works;
 use crate::harness::in_world;
 
@@ -58,6 +58,31 @@ async fn an_amendment_counts_once_it_is_approved_and_until_then_what_was_approve
         assert_eq!(board.task().await.approved.unwrap().cleared_m2, 150);
         assert_eq!(board.site(world).await.area_m2, 9_850);
         assert_eq!(board.tablet.get(id, 0).await.approved_version, 2);
+        board.finish().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn central_794_who_sends_a_decided_report_again_is_told_a_final_state_and_nothing_is_stored() {
+    in_world(async |world| {
+        let board = Board::open(world).await;
+        let (rejected, voided) = (board.tablet.find(), board.tablet.progress(40));
+        for report in [&rejected, &voided] {
+            let answer = board.tablet.submit(report).await.unwrap();
+            assert_eq!(answer.receipt.unwrap().state(), pb::ReportState::Received);
+        }
+        board.decide(board.office(), &rejected.report_id, reject()).await.unwrap();
+        board.approve(&voided.report_id).await.unwrap();
+        board.void(board.authority(), &voided.report_id).await.unwrap();
+        let states = [(&rejected, pb::ReportState::Rejected), (&voided, pb::ReportState::Voided)];
+        for (report, state) in states {
+            let answer = board.tablet.submit(report).await.unwrap();
+            assert_eq!(answer.outcome(), pb::ReportOutcome::AlreadyStored);
+            let receipt = answer.receipt.unwrap();
+            assert_eq!((receipt.state(), receipt.version), (state, 1));
+        }
+        assert_eq!(Tablet::count(world).await, 2);
         board.finish().await;
     })
     .await;
