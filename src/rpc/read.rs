@@ -318,6 +318,7 @@ as_name!(
     pb::AllocationPurpose,
     pb::CostCategory,
     pb::Delivery,
+    pb::EvidenceType,
     pb::ExpendSource,
     pb::OrganizationKind,
     pb::PeriodState,

@@ -8,12 +8,12 @@ use crate::domain::field_report::{
     ClaimedArea, ClaimedCompletion, ClaimedExpense, ClaimedSource, Claims, Terrain,
 };
 use crate::domain::geometry::Comparisons;
-use crate::domain::ids::{ObligationId, SiteId};
+use crate::domain::ids::{ObligationId, OrganizationId, SiteId};
 use crate::domain::safety_stop::SafetyStopCause;
 use crate::domain::site::{ReleaseType, SurveyKind, SurveyResult};
 use crate::domain::text::{Note, Reference, Source, Text, Title};
 use crate::rpc::convert::entry::read_category;
-use crate::rpc::convert::site::{AREA_M2_MAX, read_outline};
+use crate::rpc::convert::site::{AREA_M2_MAX, read_outline, read_position};
 use crate::rpc::pb;
 use crate::rpc::pb::field_report::Body;
 use crate::rpc::read::Reader;
@@ -35,7 +35,8 @@ pub(super) fn read_body(reader: &mut Reader, body: &Body) -> Option<Claims> {
         Body::SpotTask(sent) => {
             let place = reader.parse("report.spot_task.place", Title::parse(&sent.place));
             let items = read_items(reader, "report.spot_task.items", &sent.items);
-            place.and(items).map(destroyed)
+            let users = read_users(reader, "report.spot_task", (sent.direct, sent.indirect));
+            place.and(users).and(items).map(destroyed)
         }
         Body::Accident(sent) => read_accident(reader, sent),
         Body::RiskEducation(sent) => read_session(reader, sent),
@@ -94,7 +95,10 @@ fn read_survey(reader: &mut Reader, sent: &pb::SurveyReport) -> Option<Claims> {
             reader.bad(format!("{}[{index}].type", at("areas")), "is CLEARED; a survey cancels or reduces");
         }
     }
-    result.and(evidence).and(estimate).and(outline)?;
+    let known = reader.choice(&at("evidence_type"), sent.evidence_type, Some::<pb::EvidenceType>);
+    let suspected = read_suspected(reader, &at("suspected"), &sent.suspected);
+    let users = read_users(reader, "report.survey", (sent.direct, sent.indirect));
+    result.and(evidence).and(estimate).and(outline).and(known).and(suspected).and(users)?;
     let areas = areas?;
     let activity = match kind? {
         SurveyKind::Nts => ActivityType::Nts,
@@ -119,6 +123,7 @@ fn read_completion(reader: &mut Reader, sent: &pb::CompletionReport) -> Option<C
     let (field, mut left) = ("report.completion.areas", Comparisons::default());
     let areas = read_areas(reader, field, &sent.areas, &mut left);
     let not_done = reader.parse("report.completion.not_done", Note::parse(&sent.not_done));
+    read_users(reader, "report.completion", (sent.direct, sent.indirect))?;
     let (areas, completion) = (areas?, ClaimedCompletion { reference: reference?, not_done: not_done? });
     Some(Claims {
         sites: sites_of(&areas),
@@ -135,7 +140,8 @@ fn read_accident(reader: &mut Reader, sent: &pb::AccidentReport) -> Option<Claim
     let category = reader.choice(&at("category"), sent.category, Some::<pb::OrdnanceCategory>);
     let told = reader.parse(&at("description"), Text::<1, 4_000>::parse(&sent.description));
     let victims = read_victims(reader, &at("victims"), &sent.victims);
-    kind.and(category).and(told).and(victims)?;
+    let position = read_position(reader, &at("position"), sent.position.as_ref());
+    kind.and(category).and(told).and(victims).and(position)?;
     let halts = sent.halt_work.then_some(SafetyStopCause::Accident);
     Some(Claims { halts, ..Claims::default() })
 }
@@ -152,6 +158,32 @@ fn read_session(reader: &mut Reader, sent: &pb::RiskEducationReport) -> Option<C
     let mut outputs = Outputs::default();
     outputs.reach(direct?, indirect?);
     Some(Claims { outputs, ..Claims::default() })
+}
+
+/// Who uses the land that a report is about. They are checked, and count nowhere.
+fn read_users(
+    reader: &mut Reader,
+    body: &str,
+    (direct, indirect): (Option<pb::Beneficiaries>, Option<pb::Beneficiaries>),
+) -> Option<()> {
+    let direct = read_people(reader, &format!("{body}.direct"), direct);
+    let indirect = read_people(reader, &format!("{body}.indirect"), indirect);
+    direct.and(indirect).map(|_| ())
+}
+
+fn read_suspected(reader: &mut Reader, field: &str, sent: &[i32]) -> Option<()> {
+    let mut known = BTreeSet::new();
+    let mut all = Some(());
+    for (index, category) in sent.iter().enumerate() {
+        let at = format!("{field}[{index}]");
+        let read: Option<pb::OrdnanceCategory> = reader.specified(&at, *category);
+        if !known.insert(category) {
+            reader.bad(at, "is there before; name each category once");
+            all = None;
+        }
+        all = all.and(read).map(|_| ());
+    }
+    all
 }
 
 fn read_people(reader: &mut Reader, field: &str, sent: Option<pb::Beneficiaries>) -> Option<People> {
@@ -174,6 +206,11 @@ fn read_inspection(reader: &mut Reader, sent: &pb::InspectionReport) -> Option<C
     if sent.halt_work && result.is_some_and(|result| result != pb::InspectionResult::Critical) {
         reader.bad(at("halt_work"), "is set, but only a CRITICAL result halts work");
     }
+    let activity = reader.choice(&at("activity"), sent.activity, Some::<pb::ActivityType>);
+    let inspected = reader.optional_id(&at("organization_id"), &sent.organization_id, OrganizationId::new);
+    let nonconformity = reader.parse(&at("nonconformity"), Text::<0, 200>::parse(&sent.nonconformity));
+    let measures = reader.parse(&at("measures"), Text::<0, 4_000>::parse(&sent.measures));
+    activity.and(inspected).and(nonconformity).and(measures)?;
     result.and(sampled).and(findings).and(due)?;
     let halts = sent.halt_work.then_some(SafetyStopCause::CriticalNonconformity);
     Some(Claims { halts, ..destroyed(finds?) })

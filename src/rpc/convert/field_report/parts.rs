@@ -131,10 +131,16 @@ fn read_item(
     if category == Some(OrdnanceCategory::Other) && sent.model.trim().is_empty() {
         reader.bad(at("model"), "is empty; say what it is when the category is OTHER");
     }
+    let is_other =
+        condition == Some(pb::OrdnanceCondition::Other) || disposal == Some(pb::OrdnanceDisposal::Other);
+    if is_other && sent.note.trim().is_empty() {
+        reader.bad(at("note"), "is empty; say what it is when condition or disposal is OTHER");
+    }
+    let note = reader.parse(&at("note"), Note::parse(&sent.note));
     let quantity = reader.within(&at("quantity"), sent.quantity, 1, 1_000_000);
     let depth = reader.within(&at("depth_cm"), sent.depth_cm, 0, DEPTH_CM_MAX);
     let position = read_position(reader, &at("position"), sent.position.as_ref());
-    condition.and(model).and(depth).and(position)?;
+    condition.and(model).and(depth).and(position).and(note)?;
     let (category, quantity) = (category?, i64::from(quantity?));
     Some(is_destroyed(disposal?).then_some((category, quantity)))
 }

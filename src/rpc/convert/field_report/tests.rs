@@ -202,9 +202,11 @@ fn every_bad_field_of_a_victim_is_named_and_never_quoted() {
         address: long(90),
         outcome: 0,
         activity: long(90),
+        tampering: 4,
     };
     let sent = accident(vec![pb::Victim { details: Some(bad), details_sha256: Vec::new(), ..victim() }]);
-    let names = ["salt", "name", "identification", "group", "born_on", "address", "outcome", "activity"];
+    let names =
+        ["salt", "name", "identification", "group", "born_on", "address", "outcome", "activity", "tampering"];
     assert_eq!(fields(&sent), names.map(|name| at(&format!("details.{name}"))));
     let told = read_report(Some(&sent)).unwrap_err().to_string();
     assert!(["Nyasha", "2001", "29", "is 9"].iter().all(|said| !told.contains(said)), "{told}");
@@ -222,7 +224,8 @@ fn days_that_cannot_be_right_are_read_and_no_task_is_refused_where_one_is_needed
     }
     let sent = pb::FieldReport { task_id: String::new(), ..report(Body::Progress(progress())) };
     assert_eq!(fields(&sent), ["report.task_id"]);
-    let spot = pb::SpotTaskReport { place: "at the well".to_owned(), items: Vec::new() };
+    let spot =
+        pb::SpotTaskReport { place: "at the well".to_owned(), items: Vec::new(), ..Default::default() };
     let sent = pb::FieldReport { task_id: String::new(), ..report(Body::SpotTask(spot)) };
     assert_eq!(read_report(Some(&sent)).unwrap().task, None);
 }

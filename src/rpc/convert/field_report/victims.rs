@@ -84,6 +84,9 @@ fn read_details(reader: &mut Reader, field: &str, sent: &pb::VictimDetails) {
         reader.bad(at("outcome"), "is not given, or no value of the enum; see its comments");
     }
     reader.parse(&at("activity"), Text::<0, 500>::parse(&sent.activity));
+    if pb::Tampering::try_from(sent.tampering).is_err() {
+        reader.bad(at("tampering"), "is no value of the enum; see its comments");
+    }
 }
 
 fn victims_in(report: &pb::FieldReport) -> &[pb::Victim] {

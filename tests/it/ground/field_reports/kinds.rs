@@ -15,12 +15,16 @@ fn every_kind(tablet: &Tablet) -> Vec<pb::FieldReport> {
         area_m2: 900,
         ..pb::ReleasedArea::default()
     };
+    let people = pb::Beneficiaries { girls: 12, boys: 9, women: 20, men: 4 };
     let survey = pb::SurveyReport {
         site_id: tablet.site(),
         kind: pb::SurveyKind::Ts.into(),
         result: pb::SurveyResult::NoEvidence.into(),
         evidence: "Ploughed for ten years".to_owned(),
         areas: vec![cancelled.clone()],
+        evidence_type: pb::EvidenceType::Indirect.into(),
+        suspected: vec![pb::OrdnanceCategory::ApMine.into(), pb::OrdnanceCategory::AvMine.into()],
+        direct: Some(people),
         ..pb::SurveyReport::default()
     };
     let victim = pb::Victim { victim_id: fresh_id(), details_sha256: vec![7; 32], details: None };
@@ -30,8 +34,8 @@ fn every_kind(tablet: &Tablet) -> Vec<pb::FieldReport> {
         description: "A mine went off while it was uncovered".to_owned(),
         victims: vec![victim],
         halt_work: true,
+        position: Some(pb::Position { latitude: -18.97, longitude: 32.67, accuracy_m: 5 }),
     };
-    let people = pb::Beneficiaries { girls: 12, boys: 9, women: 20, men: 4 };
     let session = pb::RiskEducationReport {
         topic: "What to do in a minefield".to_owned(),
         minutes: 45,
@@ -45,6 +49,10 @@ fn every_kind(tablet: &Tablet) -> Vec<pb::FieldReport> {
         findings: "A mine in cleared land".to_owned(),
         measures_due: Some(day(1998, 6, 20)),
         halt_work: true,
+        activity: pb::ActivityType::ManualClearance.into(),
+        organization_id: fresh_id(),
+        nonconformity: "search of lanes".to_owned(),
+        measures: "The lane was searched again".to_owned(),
     };
     let claim = pb::ExpenseClaim {
         source: pb::ExpendSource::Available.into(),
@@ -57,8 +65,21 @@ fn every_kind(tablet: &Tablet) -> Vec<pb::FieldReport> {
         reference: "CR-12".to_owned(),
         areas: vec![cancelled],
         not_done: String::new(),
+        direct: Some(people),
+        indirect: Some(people),
     };
-    let spot = pb::SpotTaskReport { place: "The well".to_owned(), items: vec![item()] };
+    let other = pb::OrdnanceItem {
+        condition: pb::OrdnanceCondition::Other.into(),
+        disposal: pb::OrdnanceDisposal::Other.into(),
+        note: "Cast in concrete, fenced".to_owned(),
+        ..item()
+    };
+    let spot = pb::SpotTaskReport {
+        place: "The well".to_owned(),
+        items: vec![item(), other],
+        direct: Some(people),
+        indirect: None,
+    };
     let mut survey = tablet.report(Body::Survey(survey));
     survey.captured.as_mut().unwrap().gnss_time =
         Some(prost_types::Timestamp { seconds: 897_900_000, nanos: 1 });
@@ -96,7 +117,7 @@ async fn a_report_of_every_kind_is_stored_and_read_back() {
 async fn every_bad_field_of_every_kind_is_named() {
     in_world(async |world| {
         let tablet = Tablet::open(world).await;
-        let cases: [(Body, &[&str]); 9] = [
+        let cases: [(Body, &[&str]); 10] = [
             (
                 Body::Progress(pb::ProgressReport {
                     worked: vec![pb::WorkedHours { role: 0, people: 2, minutes: 2_881 }],
@@ -115,6 +136,9 @@ async fn every_bad_field_of_every_kind_is_named() {
             (
                 Body::Survey(pb::SurveyReport {
                     estimated_area_m2: -1,
+                    evidence_type: 3,
+                    suspected: vec![1, 1, 0],
+                    indirect: Some(pb::Beneficiaries { boys: -1, ..pb::Beneficiaries::default() }),
                     boundary_geojson: "{}".to_owned(),
                     areas: vec![pb::ReleasedArea {
                         site_id: tablet.site(),
@@ -133,15 +157,42 @@ async fn every_bad_field_of_every_kind_is_named() {
                     "report.survey.estimated_area_m2",
                     "report.survey.boundary_geojson.type",
                     "report.survey.areas[0].type",
+                    "report.survey.evidence_type",
+                    "report.survey.suspected[1]",
+                    "report.survey.suspected[2]",
+                    "report.survey.indirect.boys",
                 ],
             ),
             (Body::Ordnance(pb::OrdnanceReport::default()), &["report.ordnance.items"]),
-            (Body::Completion(pb::CompletionReport::default()), &["report.completion.reference"]),
-            (Body::SpotTask(pb::SpotTaskReport::default()), &["report.spot_task.place"]),
+            (
+                Body::Ordnance(pb::OrdnanceReport {
+                    items: vec![pb::OrdnanceItem {
+                        condition: pb::OrdnanceCondition::Other.into(),
+                        ..item()
+                    }],
+                    ..pb::OrdnanceReport::default()
+                }),
+                &["report.ordnance.items[0].note"],
+            ),
+            (
+                Body::Completion(pb::CompletionReport {
+                    direct: Some(pb::Beneficiaries { women: -1, ..pb::Beneficiaries::default() }),
+                    ..pb::CompletionReport::default()
+                }),
+                &["report.completion.reference", "report.completion.direct.women"],
+            ),
+            (
+                Body::SpotTask(pb::SpotTaskReport {
+                    direct: Some(pb::Beneficiaries { men: -1, ..pb::Beneficiaries::default() }),
+                    ..pb::SpotTaskReport::default()
+                }),
+                &["report.spot_task.place", "report.spot_task.direct.men"],
+            ),
             (
                 Body::Accident(pb::AccidentReport {
                     category: 99,
                     victims: vec![pb::Victim::default()],
+                    position: Some(pb::Position { latitude: 91.0, ..pb::Position::default() }),
                     ..pb::AccidentReport::default()
                 }),
                 &[
@@ -150,6 +201,7 @@ async fn every_bad_field_of_every_kind_is_named() {
                     "report.accident.description",
                     "report.accident.victims[0].victim_id",
                     "report.accident.victims[0].details_sha256",
+                    "report.accident.position.latitude",
                 ],
             ),
             (
@@ -169,9 +221,20 @@ async fn every_bad_field_of_every_kind_is_named() {
                 Body::Inspection(pb::InspectionReport {
                     result: pb::InspectionResult::Minor.into(),
                     halt_work: true,
+                    activity: 99,
+                    organization_id: "us".to_owned(),
+                    nonconformity: "x".repeat(201),
+                    measures: "x".repeat(4_001),
                     ..pb::InspectionReport::default()
                 }),
-                &["report.inspection.findings", "report.inspection.halt_work"],
+                &[
+                    "report.inspection.findings",
+                    "report.inspection.halt_work",
+                    "report.inspection.activity",
+                    "report.inspection.organization_id",
+                    "report.inspection.nonconformity",
+                    "report.inspection.measures",
+                ],
             ),
             (
                 Body::ExpenseClaim(pb::ExpenseClaim {

@@ -33,6 +33,7 @@ pub(super) fn details(name: &str) -> pb::VictimDetails {
         address: "Behind the mill at Chitora".to_owned(),
         outcome: pb::VictimOutcome::Injured.into(),
         activity: "Fetching water".to_owned(),
+        tampering: pb::Tampering::No.into(),
     }
 }
 
@@ -48,7 +49,7 @@ pub(super) fn accident(tablet: &Tablet, victims: Vec<pb::Victim>) -> pb::FieldRe
         category: pb::OrdnanceCategory::ApMine.into(),
         description: NOTE.to_owned(),
         victims,
-        halt_work: false,
+        ..pb::AccidentReport::default()
     });
     tablet.report(body)
 }

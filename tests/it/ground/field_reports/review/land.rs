@@ -233,7 +233,7 @@ async fn an_approved_completion_report_completes_its_task_and_releases_the_rest(
             depth_cm: 13,
             ..pb::ReleasedArea::default()
         }];
-        let body = pb::CompletionReport { reference: "CR-7".to_owned(), areas, not_done: String::new() };
+        let body = pb::CompletionReport { reference: "CR-7".to_owned(), areas, ..Default::default() };
         let report = board.sent(board.tablet.report(Body::Completion(body))).await;
         board.approve(&report).await.unwrap();
         let task = board.task().await;
@@ -264,7 +264,7 @@ async fn a_completion_report_of_a_task_that_stands_still_is_not_approved_and_its
             depth_cm: 13,
             ..pb::ReleasedArea::default()
         }];
-        let body = pb::CompletionReport { reference: "CR-7".to_owned(), areas, not_done: String::new() };
+        let body = pb::CompletionReport { reference: "CR-7".to_owned(), areas, ..Default::default() };
         let report = board.sent(board.tablet.report(Body::Completion(body))).await;
         let task = board.task().await;
         board.tablet.works.step(&task, "Suspend").await.unwrap();
