@@ -267,7 +267,9 @@ pub struct Claims {
     pub areas: Vec<ClaimedArea>,
     /// How hard the ground is, if it was noted.
     pub terrain: Option<Terrain>,
-    /// Minutes of people who search ground.
+    /// People who search ground, by the rows of hours.
+    pub searchers: i64,
+    /// Minutes of all of them.
     pub search_minutes: i64,
     /// Minutes of machines.
     pub machine_minutes: i64,

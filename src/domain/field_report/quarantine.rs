@@ -116,11 +116,15 @@ fn of_work(report: &FieldReport, known: &Known, found: &mut Vec<Hold>) {
         hold(found, HoldReason::NotAssigned, None, text);
     }
     if !known.accredited {
-        let text = format!("team or operator were not accredited for this work on {day}");
+        let text = format!(
+            "team or operator were not accredited for this work on {day}; ask the coordinator to have it renewed or \
+             recorded"
+        );
         hold(found, HoldReason::AccreditationLapsed, Some(report.team.uuid()), text);
     }
     if !task.has_cover {
-        let text = "the task has no medical cover; no work is done without it".to_owned();
+        let text = "the task has no medical cover, and no work is done without it; ask the coordinator to arrange it"
+            .to_owned();
         hold(found, HoldReason::NoMedicalCover, None, text);
     }
     let open = matches!(task.state, TaskState::Active | TaskState::Suspended | TaskState::Completed);

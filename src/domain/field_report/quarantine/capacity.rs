@@ -31,9 +31,28 @@ const fn divisor(terrain: Option<Terrain>) -> i64 {
     }
 }
 
+/// Minutes that a person can search in a day, at the most: half of it.
+const SEARCH_MINUTES_MAX: i64 = 720;
+
+/// Says so, with the figures, when people searched longer, or more land, than can be.
+pub(super) fn beyond(claims: &Claims) -> Option<String> {
+    overworked(claims).or_else(|| more_land(claims))
+}
+
+/// Hours are told by who tells the land, so they must be possible themselves.
+fn overworked(claims: &Claims) -> Option<String> {
+    let most = claims.searchers.saturating_mul(SEARCH_MINUTES_MAX);
+    (most < claims.search_minutes).then(|| {
+        format!(
+            "{} minutes are more than {} people can search in a day, {most}; correct the people or the hours",
+            claims.search_minutes, claims.searchers
+        )
+    })
+}
+
 /// Says so, with the figures, when more land was searched than can be. Land that a non-technical survey cancels is not
 /// searched.
-pub(super) fn beyond(claims: &Claims) -> Option<String> {
+fn more_land(claims: &Claims) -> Option<String> {
     let searched = claims.areas.iter().filter(|area| area.release != ReleaseType::Cancelled);
     let searched = searched.fold(0_i64, |sum, area| sum.saturating_add(area.area_m2));
     let by_people = claims.search_minutes.saturating_mul(of_person(claims.activity));

@@ -44,6 +44,7 @@ pub(in crate::domain::field_report) fn report() -> FieldReport {
                 depth_cm: 13,
                 outline: None,
             }],
+            searchers: 1,
             search_minutes: 480,
             ..Claims::default()
         },
@@ -141,6 +142,23 @@ fn land_is_held_against_hours_machines_and_terrain() {
     report.claims.terrain = Some(Terrain::Hard);
     assert_eq!(reasons(&report, &known()), [HoldReason::ImplausibleArea]);
     report.claims.areas[0].release = ReleaseType::Cancelled;
+    assert_eq!(reasons(&report, &known()), []);
+}
+
+#[test]
+fn hours_that_nobody_can_work_are_held_with_the_figures() {
+    let mut report = report();
+    report.claims.search_minutes = 720;
+    assert_eq!(reasons(&report, &known()), []);
+    // More land would be plausible by as many minutes.
+    report.claims.search_minutes = 721;
+    let told = holds(&report, &known());
+    assert_eq!(told.len(), 1);
+    assert!(
+        told[0].text.starts_with("721 minutes are more than 1 people can search in a day, 720"),
+        "{told:?}"
+    );
+    report.claims.searchers = 2;
     assert_eq!(reasons(&report, &known()), []);
 }
 

@@ -67,14 +67,15 @@ fn read_progress(reader: &mut Reader, sent: &pb::ProgressReport) -> Option<Claim
     }
     let terrain: Option<Option<Terrain>> = reader.optional_word(&at("terrain"), sent.terrain);
     stand_downs.and(not_done).and(reason)?;
-    let areas = areas?;
+    let (areas, (searchers, search_minutes)) = (areas?, searched?);
     Some(Claims {
         activity: Some(activity?),
         sites: sites_of(&areas),
         outputs: released(&areas),
         areas,
         terrain: terrain?,
-        search_minutes: searched?,
+        searchers,
+        search_minutes,
         machine_minutes: i64::from(machines?),
         ..Claims::default()
     })

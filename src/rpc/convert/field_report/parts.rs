@@ -74,18 +74,20 @@ fn read_area(
     })
 }
 
-/// Reads hours. Answers the minutes of those who search.
-pub(super) fn read_worked(reader: &mut Reader, field: &str, sent: &[pb::WorkedHours]) -> Option<i64> {
-    Some(read_all(reader, field, (sent, ROWS_MAX), read_hours)?.into_iter().sum())
+/// Reads hours. Answers how many people search, and the minutes of all of them.
+pub(super) fn read_worked(reader: &mut Reader, field: &str, sent: &[pb::WorkedHours]) -> Option<(i64, i64)> {
+    let rows = read_all(reader, field, (sent, ROWS_MAX), read_hours)?;
+    Some(rows.into_iter().fold((0, 0), |sum, row| (sum.0 + row.0, sum.1 + row.1)))
 }
 
-fn read_hours(reader: &mut Reader, field: &str, sent: &pb::WorkedHours) -> Option<i64> {
+fn read_hours(reader: &mut Reader, field: &str, sent: &pb::WorkedHours) -> Option<(i64, i64)> {
     let role: Option<MemberRole> = reader.word(&format!("{field}.role"), sent.role);
     let people = reader.within(&format!("{field}.people"), sent.people, 1, 1_000);
     // Without a number of people the minutes cannot be judged.
-    let most = people?.saturating_mul(DAY_MINUTES);
+    let people = people?;
+    let most = people.saturating_mul(DAY_MINUTES);
     let minutes = reader.within(&format!("{field}.minutes"), sent.minutes, 1, most)?;
-    Some(if role?.searches_ground() { i64::from(minutes) } else { 0 })
+    Some(if role?.searches_ground() { (i64::from(people), i64::from(minutes)) } else { (0, 0) })
 }
 
 pub(super) fn read_stand_downs(reader: &mut Reader, field: &str, sent: &[pb::StandDown]) -> Option<()> {

@@ -61,6 +61,7 @@ fn what_rules_look_at_is_taken_from_the_body_and_the_hash_is_of_the_typed_messag
     assert_eq!(read.kind, ReportKind::Progress);
     assert_eq!(read.claims.activity, Some(ActivityType::ManualClearance));
     assert_eq!((read.claims.search_minutes, read.claims.sites.len()), (1_920, 1));
+    assert_eq!(read.claims.searchers, 4);
     assert_eq!(read.claims.areas[0].area_m2, 40);
     // Fields that the contract does not know make no other content.
     let mut bytes = sent.encode_to_vec();
