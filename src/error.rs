@@ -149,6 +149,20 @@ pub enum Error {
         /// The limit.
         max: u64,
     },
+    /// A part of a request that is too large, now and later.
+    #[error("{field}: has {size} bytes, and at most {max} are taken; {way_out}")]
+    TooLarge {
+        /// Path in the request message.
+        field: &'static str,
+        /// What is limited.
+        what: &'static str,
+        /// What it has.
+        size: u64,
+        /// The limit.
+        max: u64,
+        /// What the caller can do.
+        way_out: &'static str,
+    },
     /// A file that was stored and that the store has lost.
     #[error(
         "attachment {sha256} was stored, but the store has lost it; who still has the file uploads it again, and it is there"

@@ -74,10 +74,16 @@ impl ReportKind {
         matches!(self, Self::Progress | Self::Survey | Self::Completion | Self::ExpenseClaim)
     }
 
-    /// Whether it is about work on hazardous ground.
+    /// Whether it is about work on the ground of a task.
     #[must_use]
     pub const fn is_field_work(self) -> bool {
         matches!(self, Self::Progress | Self::Survey | Self::Ordnance | Self::Completion)
+    }
+
+    /// Whether it is about work that a safety stop halts. A demolition is such work wherever it is done.
+    #[must_use]
+    pub const fn is_halted_by_stops(self) -> bool {
+        self.is_field_work() || matches!(self, Self::SpotTask)
     }
 }
 

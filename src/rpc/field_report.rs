@@ -12,13 +12,13 @@ mod upload;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::app::App;
-use crate::rpc::convert::field_report::REPORT_BYTES_MAX;
 use crate::rpc::groups::GroupedAnswers;
 use crate::rpc::pb::field_report_service_server::FieldReportService;
 use crate::rpc::{caller, pb};
 
-/// The most bytes of one request message: a report, and room for what is around it.
-pub const REPORT_MESSAGE_BYTES_MAX: usize = REPORT_BYTES_MAX + 64 * 1024;
+/// The most bytes of one request message. Far above a report: one that is too large can be read, and refused alone with its
+/// size, while what cannot be read ends its stream.
+pub const REPORT_MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Answers the calls of `FieldReportService`.
 #[derive(Clone)]

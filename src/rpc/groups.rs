@@ -38,19 +38,21 @@ pub(super) enum End {
 }
 
 /// Waits for a request, and takes what else has arrived by then, until there are `most` or so many bytes. A message that
-/// cannot be decoded ends the stream. `share` is what a request takes of the byte budget.
-pub(super) async fn read_group<R>(
+/// cannot be decoded ends the stream. `keep` says what of a request is kept, and what that takes of the byte budget; the
+/// rest is gone before the next is read.
+pub(super) async fn read_group<R, K>(
     sent: &mut Streaming<R>,
     (most, most_bytes): (usize, u32),
-    share: impl Fn(&R) -> u32,
-) -> Group<R> {
+    keep: impl Fn(R) -> (K, u32),
+) -> Group<K> {
     let mut group = Group { requests: Vec::new(), bytes: 0, last: None };
     let mut next = sent.next().await;
     loop {
         match next {
             Some(Ok(request)) => {
-                group.bytes = group.bytes.saturating_add(share(&request));
-                group.requests.push(request);
+                let (kept, share) = keep(request);
+                group.bytes = group.bytes.saturating_add(share);
+                group.requests.push(kept);
             }
             Some(Err(status)) => group.last = Some(End::Failed(not_taken_in(&status).unwrap_or(status))),
             None => group.last = Some(End::HalfClosed),

@@ -72,7 +72,7 @@ impl FundingRpc {
         let drain = self.app.feed().drain().clone();
         loop {
             let full = (GROUP_ENTRIES_MAX, BYTES_WAITING_MAX / 4);
-            let read = drain.run_until_cancelled(read_group(&mut sent, full, share_of)).await;
+            let read = drain.run_until_cancelled(read_group(&mut sent, full, with_share)).await;
             let group = read.unwrap_or_else(Group::drained);
             let drops = group.last.is_some() && seeded(Bug::HalfCloseDropsWaiting);
             if !group.requests.is_empty() && !drops {
@@ -103,6 +103,11 @@ impl FundingRpc {
         }
         InFlight { ids, submitted: self.app.submit_entries(caller, entries).await, share }
     }
+}
+
+fn with_share(request: pb::PostEntriesRequest) -> (pb::PostEntriesRequest, u32) {
+    let share = share_of(&request);
+    (request, share)
 }
 
 /// Bytes that an entry holds until it is answered, with what becomes of it. A push-down becomes much.

@@ -138,7 +138,7 @@ fn add_details(details: &mut ErrorDetails, error: &Error, reason: ErrorReason) {
             details.set_resource_info(kind.to_string(), id, "", error.to_string());
         }
         Error::Refused(refusal) => add_rules(details, refusal, reason),
-        Error::Quota { what, .. } => {
+        Error::Quota { what, .. } | Error::TooLarge { what, .. } => {
             details.add_quota_failure_violation(*what, error.to_string());
         }
         Error::AlreadyExists { .. }
@@ -207,6 +207,15 @@ fn classify(error: &Error) -> (Code, ErrorReason, Facts) {
         Error::Forbidden => (Code::PermissionDenied, ErrorReason::PermissionDenied, Vec::new()),
         Error::Quota { what, max } => {
             let facts = vec![("what", (*what).to_owned()), ("max", max.to_string())];
+            (Code::ResourceExhausted, ErrorReason::QuotaExceeded, facts)
+        }
+        Error::TooLarge { field, what, size, max, .. } => {
+            let facts = vec![
+                ("what", (*what).to_owned()),
+                ("max", max.to_string()),
+                ("field", (*field).to_owned()),
+                ("size", size.to_string()),
+            ];
             (Code::ResourceExhausted, ErrorReason::QuotaExceeded, facts)
         }
         Error::Lost { sha256 } => (Code::DataLoss, ErrorReason::FileLost, vec![("sha256", sha256.clone())]),

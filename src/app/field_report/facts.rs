@@ -13,13 +13,13 @@ use crate::domain::field_report::filing::KnownReport;
 use crate::domain::field_report::quarantine::{Known, KnownTask};
 use crate::domain::field_report::sequence::Received;
 use crate::domain::field_report::{Attachment, AttachmentStates, FieldReport};
-use crate::domain::ids::{DeviceId, OrganizationId, ProgramId, ReportId, TaskId, TeamId};
+use crate::domain::ids::{DeviceId, OrganizationId, ProgramId, ReportId, SafetyStopId, TaskId, TeamId};
 use crate::error::Error;
 use crate::store::Connection;
 use crate::store::accreditation::list_for;
 use crate::store::attachment::list_present;
 use crate::store::field_report::facts::{
-    Alike, OrderedTask, list_alike, list_ordered_tasks, list_owners, list_sent,
+    Alike, OrderedTask, Stopped, list_alike, list_operator_stops, list_ordered_tasks, list_owners, list_sent,
 };
 use crate::store::field_report::known::list_numbers;
 
@@ -33,6 +33,8 @@ pub(super) struct Facts {
     operator: OrganizationId,
     teams: BTreeSet<TeamId>,
     tasks: BTreeMap<TaskId, OrderedTask>,
+    /// Safety stops of the operator, if work was reported of which no task is known.
+    stops: Vec<Stopped>,
     sent: Vec<(TeamId, TaskId, Days)>,
     accreditations: Vec<Accreditation>,
     /// Reports by what makes them alike, those that were received first before the others.
@@ -64,6 +66,7 @@ impl Facts {
             operator,
             teams: BTreeSet::new(),
             tasks: BTreeMap::new(),
+            stops: Vec::new(),
             sent: Vec::new(),
             accreditations: Vec::new(),
             alike: BTreeMap::new(),
@@ -76,6 +79,11 @@ impl Facts {
         facts.teams.extend(owners.into_iter().filter(|(_, owner)| *owner == operator).map(|(team, _)| team));
         if !tasks.is_empty() {
             facts.load_work(conn, (&teams, &tasks), worked).await?;
+        }
+        let nowhere =
+            |report: &FieldReport| report.kind.is_halted_by_stops() && facts.task_of(report).is_none();
+        if reports().any(nowhere) {
+            facts.stops = list_operator_stops(&mut *conn, operator, worked).await?;
         }
         let keys: BTreeSet<Alike> = reports()
             .filter_map(|report| Some((report.team, report.task?, report.work_date, report.kind)))
@@ -121,14 +129,19 @@ impl Facts {
         Ok(())
     }
 
-    /// The program of a report's task, if that was ordered from the operator.
+    /// A report's task, if that was ordered from the operator.
+    fn task_of(&self, report: &FieldReport) -> Option<&OrderedTask> {
+        self.tasks.get(&report.task?)
+    }
+
+    /// The program of that task.
     pub(super) fn program_of(&self, report: &FieldReport) -> Option<ProgramId> {
-        Some(self.tasks.get(&report.task?)?.program)
+        Some(self.task_of(report)?.program)
     }
 
     /// What is known about one report.
     pub(super) fn known(&self, report: &FieldReport, now: Timestamp, base_missing: bool) -> Known {
-        let task = report.task.and_then(|task| self.tasks.get(&task));
+        let task = self.task_of(report);
         let zone = task.map_or_else(|| device_zone(report), zone_of);
         let (team, day) = (report.team, report.work_date);
         let assigned = |(sent, to, days): &(TeamId, TaskId, Days)| {
@@ -143,7 +156,8 @@ impl Facts {
             under_this_number: self.numbers.get(&(report.device, report.sequence)).copied(),
             base_missing,
             files: self.files_of(report),
-            task: task.map(|task| known_task(task, &zone)),
+            stops: task.map_or(&self.stops, |task| &task.stops).iter().filter_map(on_days(&zone)).collect(),
+            task: task.map(known_task),
         }
     }
 
@@ -209,16 +223,12 @@ fn device_zone(report: &FieldReport) -> TimeZone {
     Offset::from_seconds(seconds).map_or(TimeZone::UTC, TimeZone::fixed)
 }
 
-fn known_task(task: &OrderedTask, zone: &TimeZone) -> KnownTask {
+fn known_task(task: &OrderedTask) -> KnownTask {
+    KnownTask { state: task.state, sites: task.sites.clone(), has_cover: task.has_cover }
+}
+
+/// The days on which a stop was in force.
+fn on_days(zone: &TimeZone) -> impl Fn(&Stopped) -> Option<(SafetyStopId, Days)> {
     let day = |at: Timestamp| today_in(zone, at);
-    let stops = task
-        .stops
-        .iter()
-        .filter_map(|(id, issued, lifted)| Some((*id, Days::new(day(*issued), lifted.map(day)).ok()?)));
-    KnownTask {
-        state: task.state,
-        sites: task.sites.clone(),
-        has_cover: task.has_cover,
-        stops: stops.collect(),
-    }
+    move |(id, issued, lifted)| Some((*id, Days::new(day(*issued), lifted.map(day)).ok()?))
 }

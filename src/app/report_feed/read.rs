@@ -60,7 +60,7 @@ pub(super) async fn read_part(
     let last = changed.len() < REPORTS_MAX && fitting == changed.len();
     changed.truncate(fitting);
     let ids: Vec<Uuid> = changed.iter().filter(|of| of.matching).map(|of| of.report().uuid()).collect();
-    let found = if ids.is_empty() { Vec::new() } else { find_newest(conn, &ids).await? };
+    let found = if ids.is_empty() { Vec::new() } else { find_newest(conn, followed.operator, &ids).await? };
     let mut found: BTreeMap<ReportId, StoredReport> = found.into_iter().map(|of| (of.id, of)).collect();
     let told = changed.into_iter().map(|of| {
         let shown = found.remove(&of.report()).map(Box::new);

@@ -81,7 +81,7 @@ pub(super) async fn read_snapshot(conn: &mut Connection, whose: Whose) -> Result
     let on = StoppedBy { operator: Some(whose.operator), view: &view };
     let stops = list_stops(&mut *conn, on).await?;
     let stops = find_safety_stops(&mut *conn, &stops).await?;
-    let (told, rest) = load(conn, &view, view.steps()).await?;
+    let (told, rest) = load(conn, whose, &view, view.steps()).await?;
     Ok(Part { head, stops, told, rest, reached: Position::after(head) })
 }
 
@@ -101,7 +101,7 @@ pub(super) async fn read_changes(conn: &mut Connection, whose: Whose, known: Kno
         stops.extend(list_stops(&mut *conn, StoppedBy { operator: None, view: &entered }).await?);
     }
     let stops = find_safety_stops(&mut *conn, &stops).await?;
-    let (told, rest) = load(conn, &view, steps).await?;
+    let (told, rest) = load(conn, whose, &view, steps).await?;
     Ok(Part { head, stops, told, rest, reached })
 }
 
@@ -117,7 +117,7 @@ pub(super) async fn read_rest(
     let view = read_sees(&mut *conn, whose).await?.view();
     let stops = touched_stops(&mut *conn, whose, &view, known.stops).await?;
     let stops = find_safety_stops(&mut *conn, &stops).await?;
-    let (told, rest) = load(conn, &view, pending).await?;
+    let (told, rest) = load(conn, whose, &view, pending).await?;
     Ok(Part { head, stops, told, rest, reached: known.subjects })
 }
 
@@ -125,7 +125,7 @@ pub(super) async fn read_rest(
 async fn read_sees(conn: &mut Connection, whose: Whose) -> Result<Sees, Error> {
     Ok(Sees {
         standing: list_standing(&mut *conn, whose.team).await?,
-        returned: list_returned(conn, whose.team).await?,
+        returned: list_returned(conn, whose.operator, whose.team).await?,
     })
 }
 
@@ -158,6 +158,7 @@ async fn touched_stops(
 /// Reads the records of the first steps, as far as the team sees them; the other steps are for later.
 async fn load(
     conn: &mut Connection,
+    whose: Whose,
     view: &View,
     mut steps: Vec<Step>,
 ) -> Result<(Vec<Told>, Vec<Step>), Error> {
@@ -189,7 +190,7 @@ async fn load(
         found.extend(rows.into_iter().map(|row| (Item::Site(row.id), Record::Site(Box::new(row)))));
     }
     if !reports.is_empty() {
-        let rows = find_newest(&mut *conn, &reports).await?;
+        let rows = find_newest(&mut *conn, whose.operator, &reports).await?;
         found.extend(rows.into_iter().map(|row| (Item::Returned(row.id), Record::Returned(Box::new(row)))));
     }
     // In the order of the steps, whatever order they were found in.

@@ -39,8 +39,6 @@ pub struct KnownTask {
     pub sites: Vec<KnownSite>,
     /// Whether it was mobilised with medical cover.
     pub has_cover: bool,
-    /// Safety stops of it, with the days on which they were in force.
-    pub stops: Vec<(SafetyStopId, Days)>,
 }
 
 /// What the server knows when a report arrives.
@@ -53,6 +51,9 @@ pub struct Known {
     pub team: bool,
     /// The task, if it is one of the operator.
     pub task: Option<KnownTask>,
+    /// Safety stops of the task, its sites and the operator; of the operator alone where no task is known. With the days
+    /// on which they were in force.
+    pub stops: Vec<(SafetyStopId, Days)>,
     /// Whether an assignment sent the team there on that day.
     pub assigned: bool,
     /// Whether operator and team were accredited for the method on that day.
@@ -73,6 +74,7 @@ pub fn holds(report: &FieldReport, known: &Known) -> Vec<Hold> {
     let mut found = Vec::new();
     of_team_and_task(report, known, &mut found);
     of_work(report, known, &mut found);
+    of_stops(report, known, &mut found);
     of_days(report, known, &mut found);
     of_others(report, known, &mut found);
     of_areas(report, known, &mut found);
@@ -133,8 +135,13 @@ fn of_work(report: &FieldReport, known: &Known, found: &mut Vec<Hold>) {
             format!("the task is {}, not ACTIVE; ask the coordinator whether it was begun", task.state);
         hold(found, HoldReason::TaskNotAtWork, None, text);
     }
-    for (stop, days) in &task.stops {
-        if days.contains(day) {
+}
+
+/// Also of a report that names no task, or none that is known: all work of the operator may have been stopped.
+fn of_stops(report: &FieldReport, known: &Known, found: &mut Vec<Hold>) {
+    let day = report.work_date;
+    for (stop, days) in &known.stops {
+        if report.kind.is_halted_by_stops() && days.contains(day) {
             let text =
                 format!("safety stop {stop} was in force on {day}; say in the note when the work was done");
             hold(found, HoldReason::AfterSafetyStop, Some(stop.uuid()), text);

@@ -39,12 +39,17 @@ pub const REPORT_BYTES_MAX: usize = 512 * 1024;
 /// Reads a report with all that it says.
 ///
 /// # Errors
-/// Every bad field; a quota when it is too large.
+/// Every bad field; `TooLarge` when it is.
 pub fn read_report(sent: Option<&pb::FieldReport>) -> Result<FieldReport, Error> {
-    if let Some(sent) = sent
-        && REPORT_BYTES_MAX < sent.encoded_len()
-    {
-        return Err(Error::Quota { what: "bytes of a report", max: REPORT_BYTES_MAX as u64 });
+    let size = sent.map_or(0, pb::FieldReport::encoded_len);
+    if REPORT_BYTES_MAX < size {
+        return Err(Error::TooLarge {
+            field: "report",
+            what: "bytes of a report",
+            size: size as u64,
+            max: REPORT_BYTES_MAX as u64,
+            way_out: "move long texts into an attachment, or make two reports of it",
+        });
     }
     let mut reader = Reader::default();
     let report = reader.need("report", sent).and_then(|sent| read_fields(&mut reader, sent));

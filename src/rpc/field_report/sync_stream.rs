@@ -23,7 +23,8 @@ use super::submit::{read_sent, response};
 const GROUP_REPORTS_MAX: usize = 256;
 /// A group that has this many bytes is not filled further.
 const GROUP_BYTES_MAX: u32 = 1024 * 1024;
-/// The most bytes of one stream's reports that are not answered. Above the largest group.
+/// The most bytes of one stream's reports that are not answered. Above the largest group: of a report that is too large
+/// nothing is kept but its ids.
 const BYTES_WAITING_MAX: u32 = 2 * 1024 * 1024;
 /// What even an empty report holds: its answer has a numbering or a status.
 const REPORT_BYTES_MIN: usize = 512;
@@ -55,7 +56,7 @@ async fn answer_all(
     let drain = app.feed().drain().clone();
     loop {
         let full = (GROUP_REPORTS_MAX, GROUP_BYTES_MAX);
-        let read = drain.run_until_cancelled(read_group(&mut sent, full, share_of)).await;
+        let read = drain.run_until_cancelled(read_group(&mut sent, full, kept)).await;
         let group = read.unwrap_or_else(Group::drained);
         if !group.requests.is_empty() {
             // The budget is never closed.
@@ -72,21 +73,29 @@ async fn answer_all(
     }
 }
 
-/// Bytes that a report holds until it is answered.
-fn share_of(request: &pb::SyncReportsRequest) -> u32 {
-    u32::try_from(request.encoded_len().max(REPORT_BYTES_MIN)).unwrap_or(BYTES_WAITING_MAX)
+/// A report that was read, or why it cannot be, and what its answer repeats.
+struct Read {
+    report_id: String,
+    device_sequence: i64,
+    sent: Result<Sent, Error>,
+}
+
+/// Reads a report, with the bytes that it holds until it is answered.
+fn kept(request: pb::SyncReportsRequest) -> (Read, u32) {
+    let sent = read_sent(request.report.as_ref(), request.sent.as_ref());
+    let bytes = request.encoded_len();
+    let pb::FieldReport { report_id, device_sequence, .. } = request.report.unwrap_or_default();
+    let bytes = if matches!(sent, Err(Error::TooLarge { .. })) { report_id.len() } else { bytes };
+    let share = u32::try_from(bytes.max(REPORT_BYTES_MIN)).unwrap_or(BYTES_WAITING_MAX);
+    (Read { report_id, device_sequence, sent }, share)
 }
 
 /// Takes in a group. What is malformed is refused alone.
-async fn take_in(
-    app: &App,
-    caller: &Caller,
-    sent: Vec<pb::SyncReportsRequest>,
-) -> Vec<pb::SyncReportsResponse> {
+async fn take_in(app: &App, caller: &Caller, read: Vec<Read>) -> Vec<pb::SyncReportsResponse> {
     let (mut answers, mut places, mut reports) =
-        (Vec::with_capacity(sent.len()), Vec::new(), Vec::<Sent>::new());
-    for (index, request) in sent.into_iter().enumerate() {
-        let refused = match read_sent(request.report.as_ref(), request.sent.as_ref()) {
+        (Vec::with_capacity(read.len()), Vec::new(), Vec::<Sent>::new());
+    for (index, Read { report_id, device_sequence, sent }) in read.into_iter().enumerate() {
+        let refused = match sent {
             Ok(sent) => {
                 places.push(index);
                 reports.push(sent);
@@ -94,12 +103,7 @@ async fn take_in(
             }
             Err(error) => Some(Outcome::Refused(in_band(&error))),
         };
-        let report = request.report.unwrap_or_default();
-        answers.push(pb::SyncReportsResponse {
-            outcome: refused,
-            report_id: report.report_id,
-            device_sequence: report.device_sequence,
-        });
+        answers.push(pb::SyncReportsResponse { outcome: refused, report_id, device_sequence });
     }
     if reports.is_empty() {
         return answers;

@@ -120,7 +120,7 @@ async fn receive_all(
                 continue;
             }
             // Nothing is lost when this is dropped: a group holds nothing while it waits.
-            group = timeout(IDLE_MAX, read_group(sent, full, share_of)), if upload.has_room() => match group {
+            group = timeout(IDLE_MAX, read_group(sent, full, with_share)), if upload.has_room() => match group {
                 Ok(group) => group,
                 Err(_) => return Err(Error::DeadlineExceeded.into()),
             },
@@ -141,11 +141,12 @@ async fn receive_all(
     }
 }
 
-fn share_of(request: &pb::UploadAttachmentRequest) -> u32 {
-    match &request.part {
+fn with_share(request: pb::UploadAttachmentRequest) -> (pb::UploadAttachmentRequest, u32) {
+    let share = match &request.part {
         Some(Part::Chunk(chunk)) => u32::try_from(chunk.content.len()).unwrap_or(GROUP_BYTES_MAX),
         _ => 0,
-    }
+    };
+    (request, share)
 }
 
 /// The chunks of a group up to the first one that is wrong, and what that is.

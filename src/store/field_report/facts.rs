@@ -20,6 +20,9 @@ use crate::store::rows::{days, word};
 /// What makes two reports most likely the same work.
 pub type Alike = (TeamId, TaskId, Date, ReportKind);
 
+/// A safety stop: when it was issued and lifted.
+pub type Stopped = (SafetyStopId, Timestamp, Option<Timestamp>);
+
 /// A task that was ordered from an operator, as far as reports go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderedTask {
@@ -39,8 +42,8 @@ pub struct OrderedTask {
     pub time_zone: String,
     /// Its sites.
     pub sites: Vec<KnownSite>,
-    /// Safety stops of it, its sites and the operator: when each was issued and lifted.
-    pub stops: Vec<(SafetyStopId, Timestamp, Option<Timestamp>)>,
+    /// Safety stops of it, its sites and the operator.
+    pub stops: Vec<Stopped>,
 }
 
 #[derive(FromRow)]
@@ -155,6 +158,35 @@ pub async fn list_ordered_tasks(
     .await
     .map_err(failed)?;
     rows.into_iter().map(OrderedTask::try_from).collect()
+}
+
+/// Safety stops of all work of an operator that were in force on some of these days or next to them.
+///
+/// # Errors
+/// Fails when the database does.
+#[tracing::instrument(level = "debug", name = "db.field_report.list_operator_stops", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "field_report.list_operator_stops"))]
+pub async fn list_operator_stops(
+    conn: impl PgExecutor<'_>,
+    operator: OrganizationId,
+    worked: Days,
+) -> Result<Vec<Stopped>, Error> {
+    let rows: Vec<(Uuid, jiff_sqlx::Timestamp, Option<jiff_sqlx::Timestamp>)> = sqlx::query_as(
+        "-- field_report.list_operator_stops
+         SELECT safety_stop_id, issued_at, lifted_at FROM safety_stops
+          WHERE target_id = $1 AND target = 'OPERATOR'
+            AND issued_at < $3::date + 2 AND (lifted_at IS NULL OR $2::date - 2 < lifted_at)
+          ORDER BY safety_stop_id",
+    )
+    .bind(operator.uuid())
+    .bind(worked.first().to_sqlx())
+    .bind(worked.last().unwrap_or_else(|| worked.first()).to_sqlx())
+    .fetch_all(conn)
+    .await
+    .map_err(failed)?;
+    let read = |(id, issued, lifted): (_, jiff_sqlx::Timestamp, Option<jiff_sqlx::Timestamp>)| {
+        (SafetyStopId::new(id), issued.to_jiff(), lifted.map(jiff_sqlx::Timestamp::to_jiff))
+    };
+    Ok(rows.into_iter().map(read).collect())
 }
 
 /// The operators of some teams; teams that do not exist are absent.

@@ -181,19 +181,26 @@ pub async fn find_report(
     row.map(StoredReport::try_from).transpose()
 }
 
-/// The newest versions of reports, in no order.
+/// The newest versions of those of some reports that are of an operator, in no order.
 ///
 /// # Errors
 /// Fails when the database does.
 #[tracing::instrument(level = "debug", name = "db.field_report.find_newest", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "field_report.find_newest"))]
-pub async fn find_newest(conn: impl PgExecutor<'_>, ids: &[Uuid]) -> Result<Vec<StoredReport>, Error> {
+pub async fn find_newest(
+    conn: impl PgExecutor<'_>,
+    operator: OrganizationId,
+    ids: &[Uuid],
+) -> Result<Vec<StoredReport>, Error> {
+    // OFFSET as in `facts::list_alike`.
     let rows: Vec<StoredRow> = sqlx::query_as(select_stored!(
         "find_newest",
         "",
-        "reports r JOIN report_versions v ON v.report_id = r.report_id AND v.version = r.newest_version
-          WHERE r.report_id = ANY($1)"
+        "(SELECT * FROM reports WHERE report_id = ANY($1) OFFSET 0) r
+           JOIN report_versions v ON v.report_id = r.report_id AND v.version = r.newest_version
+          WHERE r.organization_id = $2"
     ))
     .bind(ids)
+    .bind(operator.uuid())
     .fetch_all(conn)
     .await
     .map_err(failed)?;

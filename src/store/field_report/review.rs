@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::domain::field_report::HoldReason;
 use crate::domain::field_report::filing::KnownReport;
 use crate::domain::field_report::review::Reviewed;
-use crate::domain::ids::{ProgramId, ReportId, TeamId};
+use crate::domain::ids::{OrganizationId, ProgramId, ReportId, TeamId};
 use crate::error::Error;
 use crate::store::{expect_rows, failed};
 
@@ -65,17 +65,25 @@ pub async fn update_reviewed(
     expect_rows(done.rows_affected(), 1)
 }
 
-/// Reports of a team that wait for a new version, by id. Amendments are mended by whoever amends.
+/// Reports of a team that wait for a new version, by id. Only those of its operator: any other may have named the team in
+/// a report of its own. Amendments are mended by whoever amends.
 ///
 /// # Errors
 /// Fails when the database does.
 #[tracing::instrument(level = "debug", name = "db.field_report.list_returned", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "field_report.list_returned"))]
-pub async fn list_returned(conn: impl PgExecutor<'_>, team: TeamId) -> Result<Vec<ReportId>, Error> {
+pub async fn list_returned(
+    conn: impl PgExecutor<'_>,
+    operator: OrganizationId,
+    team: TeamId,
+) -> Result<Vec<ReportId>, Error> {
     let found: Vec<Uuid> = sqlx::query_scalar(
         "-- field_report.list_returned
-         SELECT report_id FROM reports WHERE team_id = $1 AND state = 'RETURNED' AND approved_version IS NULL ORDER BY report_id",
+         SELECT report_id FROM reports
+          WHERE team_id = $1 AND organization_id = $2 AND state = 'RETURNED' AND approved_version IS NULL
+          ORDER BY report_id",
     )
     .bind(team.uuid())
+    .bind(operator.uuid())
     .fetch_all(conn)
     .await
     .map_err(failed)?;

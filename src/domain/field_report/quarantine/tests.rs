@@ -62,11 +62,12 @@ fn known() -> Known {
         east_e7: 321_000_000,
     };
     let site = KnownSite { id: SITE, area_m2: 10_000, bounds: Some(bounds) };
-    let task = KnownTask { state: TaskState::Active, sites: vec![site], has_cover: true, stops: Vec::new() };
+    let task = KnownTask { state: TaskState::Active, sites: vec![site], has_cover: true };
     Known {
         today: DAY,
         team: true,
         task: Some(task),
+        stops: Vec::new(),
         assigned: true,
         accredited: true,
         alike: None,
@@ -98,7 +99,7 @@ fn every_reason_is_found_at_once() {
     known.under_this_number = known.alike;
     let task = known.task.as_mut().unwrap();
     (task.state, task.has_cover) = (TaskState::Issued, false);
-    task.stops = vec![(SafetyStopId::new(Uuid::from_u128(6)), Days::new(DAY, None).unwrap())];
+    known.stops = vec![(SafetyStopId::new(Uuid::from_u128(6)), Days::new(DAY, None).unwrap())];
     let all: Vec<HoldReason> = HoldReason::ALL.to_vec();
     let not_here = [HoldReason::UnknownTask, HoldReason::ImplausibleDate, HoldReason::MediaType];
     let expected: Vec<HoldReason> = all.into_iter().filter(|reason| !not_here.contains(reason)).collect();
@@ -118,11 +119,31 @@ fn a_stop_holds_the_work_of_its_days_only() {
     let mut known = known();
     let stop = SafetyStopId::new(Uuid::from_u128(6));
     let days = |first, last| Days::new(first, Some(last)).unwrap();
-    let task = known.task.as_mut().unwrap();
-    task.stops = vec![(stop, days(date(2026, 5, 1), date(2026, 5, 3)))];
+    known.stops = vec![(stop, days(date(2026, 5, 1), date(2026, 5, 3)))];
     assert_eq!(reasons(&report(), &known), []);
-    known.task.as_mut().unwrap().stops[0].1 = days(DAY, DAY);
+    known.stops[0].1 = days(DAY, DAY);
     assert_eq!(reasons(&report(), &known), [HoldReason::AfterSafetyStop]);
+}
+
+#[test]
+fn a_stop_holds_every_kind_of_work_with_or_without_a_task_and_nothing_else() {
+    let stops = vec![(SafetyStopId::new(Uuid::from_u128(6)), Days::new(DAY, None).unwrap())];
+    let under_stop = Known { stops, ..known() };
+    let nowhere = Known { task: None, ..under_stop.clone() };
+    for kind in ReportKind::ALL {
+        let with_task = FieldReport { kind: *kind, claims: Claims::default(), ..report() };
+        let without = FieldReport { task: None, ..with_task.clone() };
+        let work = !matches!(
+            kind,
+            ReportKind::Accident
+                | ReportKind::RiskEducation
+                | ReportKind::Inspection
+                | ReportKind::ExpenseClaim
+        );
+        let expected = if work { vec![HoldReason::AfterSafetyStop] } else { Vec::new() };
+        assert_eq!(reasons(&with_task, &under_stop), expected, "{kind}");
+        assert_eq!(reasons(&without, &nowhere), expected, "{kind} without a task");
+    }
 }
 
 #[test]

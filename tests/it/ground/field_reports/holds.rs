@@ -1,9 +1,10 @@
 //! The quarantine: reports of work that breaks a rule are stored, and say why they are held.
 
 use safelane::rpc::pb;
+use safelane::rpc::pb::field_report::Body;
 use safelane::rpc::pb::safety_stop::Target;
 
-use super::rig::{Tablet, outcome, reasons};
+use super::rig::{Tablet, item, outcome, reasons};
 use crate::bad_input::day;
 use crate::ground::tasks::Works;
 use crate::ground::teams::recorded_team;
@@ -162,17 +163,76 @@ async fn work_on_a_day_of_a_safety_stop_is_held_also_after_it_was_lifted() {
             assert_eq!(holds[0].subject_id, stop.safety_stop_id);
             held(&tablet, &on(16), &["AFTER_SAFETY_STOP"]).await;
             assert_eq!(outcome(&tablet.submit(&on(14)).await.unwrap()), "STORED");
-            let lift = pb::LiftSafetyStopRequest {
-                request_id: fresh_id(),
-                safety_stop_id: stop.safety_stop_id,
-                reason: "The cause was found".to_owned(),
-                expected_revision: stop.revision,
-            };
-            tablet.works.tasks.clone().lift_safety_stop(lift).await.unwrap();
+            tablet.works.tasks.clone().lift_safety_stop(lift(&stop)).await.unwrap();
             world.clock.set("1998-06-17T12:00:00Z");
             held(&tablet, &on(16), &["AFTER_SAFETY_STOP"]).await;
             assert_eq!(outcome(&tablet.submit(&on(17)).await.unwrap()), "STORED");
         })
         .await;
     }
+}
+
+fn lift(stop: &pb::SafetyStop) -> pb::LiftSafetyStopRequest {
+    pb::LiftSafetyStopRequest {
+        request_id: fresh_id(),
+        safety_stop_id: stop.safety_stop_id.clone(),
+        reason: "The cause was found".to_owned(),
+        expected_revision: stop.revision,
+    }
+}
+
+#[tokio::test]
+async fn a_demolition_on_a_day_on_which_all_work_was_stopped_is_held_with_and_without_a_task() {
+    in_world(async |world| {
+        let tablet = Tablet::open(world).await;
+        let operator = tablet.works.desk.operator_id.clone();
+        let stop = stop(world, &tablet, Target::OperatorId(operator)).await;
+        let spot = pb::SpotTaskReport { place: "The well".to_owned(), items: vec![item()] };
+        let spot = |date| pb::FieldReport {
+            work_date: Some(day(1998, 6, date)),
+            ..tablet.report(Body::SpotTask(spot.clone()))
+        };
+        let nowhere = |report| pb::FieldReport { task_id: String::new(), ..report };
+        for on in [15, 16] {
+            let with_task = held(&tablet, &spot(on), &["AFTER_SAFETY_STOP"]).await;
+            let without = held(&tablet, &nowhere(spot(on)), &["AFTER_SAFETY_STOP"]).await;
+            assert_eq!(
+                (&with_task[0].subject_id, &without[0].subject_id),
+                (&stop.safety_stop_id, &stop.safety_stop_id)
+            );
+        }
+        // What was found on the road, and work on a task that nobody ordered, are work as well.
+        held(&tablet, &nowhere(tablet.find()), &["AFTER_SAFETY_STOP"]).await;
+        let unknown = pb::FieldReport { task_id: fresh_id(), ..spot(15) };
+        held(&tablet, &unknown, &["UNKNOWN_TASK", "AFTER_SAFETY_STOP"]).await;
+        // Of the day before it is not, and what is no work never is.
+        assert_eq!(outcome(&tablet.submit(&spot(14)).await.unwrap()), "STORED");
+        assert_eq!(outcome(&tablet.submit(&nowhere(spot(14))).await.unwrap()), "STORED");
+        let session = pb::RiskEducationReport {
+            topic: "What to do in a minefield".to_owned(),
+            minutes: 45,
+            ..pb::RiskEducationReport::default()
+        };
+        let session = nowhere(tablet.report(Body::RiskEducation(session)));
+        assert_eq!(outcome(&tablet.submit(&session).await.unwrap()), "STORED");
+        // After it was lifted work goes on.
+        tablet.works.tasks.clone().lift_safety_stop(lift(&stop)).await.unwrap();
+        world.clock.set("1998-06-20T12:00:00Z");
+        assert_eq!(outcome(&tablet.submit(&nowhere(spot(17))).await.unwrap()), "STORED");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stop_of_a_site_holds_demolitions_of_its_tasks_and_none_that_name_no_task() {
+    in_world(async |world| {
+        let tablet = Tablet::open(world).await;
+        stop(world, &tablet, Target::SiteId(tablet.site())).await;
+        let spot = pb::SpotTaskReport { place: "The well".to_owned(), items: vec![item()] };
+        let with_task = tablet.report(Body::SpotTask(spot.clone()));
+        held(&tablet, &with_task, &["AFTER_SAFETY_STOP"]).await;
+        let without = pb::FieldReport { task_id: String::new(), ..tablet.report(Body::SpotTask(spot)) };
+        assert_eq!(outcome(&tablet.submit(&without).await.unwrap()), "STORED");
+    })
+    .await;
 }

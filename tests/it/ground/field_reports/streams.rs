@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use prost::Message as _;
 use safelane::rpc::pb;
 use sqlx::Connection as _;
 use tokio::sync::mpsc;
@@ -12,6 +13,7 @@ use tonic::Code;
 use super::rig::{Tablet, outbox, outcome, refusal, stored, sync};
 use crate::binary::Service;
 use crate::desk::reason;
+use crate::expect::refuses;
 use crate::harness::{connect, fresh_id, in_world};
 
 #[tokio::test]
@@ -44,6 +46,59 @@ async fn a_malformed_report_is_refused_alone_and_answers_keep_the_order() {
             tablet.service.clone().sync_reports(tokio_stream::iter([nothing])).await.unwrap().into_inner();
         let answer = answers.message().await.unwrap().unwrap();
         assert_eq!(refusal(&answer), (Code::InvalidArgument, "report: is missing".to_owned()));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_report_that_is_too_large_is_refused_alone_and_those_behind_it_are_stored() {
+    in_world(async |world| {
+        let tablet = Tablet::open(world).await;
+        let mut reports: Vec<_> = (0..6).map(|_| tablet.find()).collect();
+        // Above the limit, and nearly as large as a message that can be decoded.
+        for (index, bytes) in [(2, 600 * 1024), (4, 4 * 1024 * 1024 - 1024)] {
+            reports[index].note = "x".repeat(bytes);
+        }
+        let answers = tablet.sync(&reports).await;
+        let ids = |of: &pb::FieldReport| (of.report_id.clone(), of.device_sequence);
+        let answered: Vec<_> = answers.iter().map(|of| (of.report_id.clone(), of.device_sequence)).collect();
+        assert_eq!(answered, reports.iter().map(ids).collect::<Vec<_>>());
+        for index in [0, 1, 3, 5] {
+            assert_eq!(outcome(stored(&answers[index])), "STORED", "{index}");
+        }
+        for index in [2, 4] {
+            let size = reports[index].encoded_len();
+            let text = format!(
+                "report: has {size} bytes, and at most 524288 are taken; move long texts into an attachment, or make two \
+                 reports of it"
+            );
+            assert_eq!(refusal(&answers[index]), (Code::ResourceExhausted, text.clone()));
+            let size = size.to_string();
+            let facts =
+                [("what", "bytes of a report"), ("max", "524288"), ("field", "report"), ("size", &*size)];
+            let alone = tablet.submit(&reports[index]).await;
+            let alone = refuses(alone, Code::ResourceExhausted, "QUOTA_EXCEEDED", &facts);
+            assert_eq!(alone.message(), text);
+        }
+        assert_eq!(Tablet::count(world).await, 4);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_decoded_ends_the_stream_after_what_came_before_it() {
+    in_world(async |world| {
+        let tablet = Tablet::open(world).await;
+        let mut reports: Vec<_> = (0..3).map(|_| tablet.find()).collect();
+        reports[1].note = "x".repeat(4 * 1024 * 1024);
+        let sent: Vec<_> = reports.iter().cloned().map(outbox).collect();
+        let mut answers =
+            tablet.service.clone().sync_reports(tokio_stream::iter(sent)).await.unwrap().into_inner();
+        stored(&answers.message().await.unwrap().unwrap());
+        let ended = answers.message().await.unwrap_err();
+        assert_eq!(ended.code(), Code::InvalidArgument);
+        assert_eq!(ended.message(), "request: is larger than 4194304 bytes; send less at a time");
+        assert_eq!(Tablet::count(world).await, 1);
     })
     .await;
 }

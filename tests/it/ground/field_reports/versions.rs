@@ -207,7 +207,8 @@ async fn what_is_malformed_or_too_large_is_not_stored() {
         tablet.submit(&large).await.expect("that is not too large");
         large.report_id = fresh_id();
         large.note = "x".repeat(520_000);
-        let facts = [("what", "bytes of a report"), ("max", "524288")];
+        let size = prost::Message::encoded_len(&large).to_string();
+        let facts = [("what", "bytes of a report"), ("max", "524288"), ("field", "report"), ("size", &*size)];
         refuses(tablet.submit(&large).await, Code::ResourceExhausted, "QUOTA_EXCEEDED", &facts);
         let empty = tablet.service.clone().submit_report(pb::SubmitReportRequest::default()).await;
         crate::bad_input::names(empty, &["report"]);

@@ -5,7 +5,8 @@ use safelane::rpc::pb::stream_team_feed_response::Message;
 
 use super::{Board, give_back};
 use crate::ground::feed_rig::{open, told};
-use crate::ground::field_reports::rig::edited;
+use crate::ground::field_reports::rig::{edited, outcome, reasons};
+use crate::ground::teams::organization;
 use crate::harness::in_world;
 
 #[tokio::test]
@@ -50,6 +51,66 @@ async fn a_remark_reaches_the_team_that_is_online_and_the_one_that_comes_back_la
         let now = board.tablet.get(&report.report_id, 0).await;
         assert_eq!((now.state(), now.remarks.len()), (pb::ReportState::Received, 1), "the remark is kept");
         drop((feed, later));
+        board.finish().await;
+    })
+    .await;
+}
+
+/// Reports that a snapshot has, until it ends.
+async fn returned_in(feed: &mut tonic::Streaming<pb::StreamTeamFeedResponse>) -> Vec<String> {
+    let mut all = Vec::new();
+    loop {
+        match told(feed).await {
+            Message::ReturnedReport(of) => all.push(of.report.unwrap().report_id),
+            Message::SnapshotEnd(end) => {
+                assert_eq!(usize::try_from(end.returned_report_count), Ok(all.len()));
+                return all;
+            }
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_report_of_another_operator_that_names_the_team_never_reaches_its_feed() {
+    in_world(async |world| {
+        let board = Board::open(world).await;
+        let team = board.tablet.team.clone();
+        let stranger = organization(world, pb::OrganizationKind::Operator, "OTHER", "ZW").await;
+        let foreign = board.tablet.find();
+        let message = pb::SubmitReportRequest { report: Some(foreign.clone()), sent: None };
+        let request = board.gate.sent("field", &stranger, message);
+        let answer = board.gate.server.field_reports().submit_report(request).await.unwrap().into_inner();
+        let expected = ("HELD", vec!["UNKNOWN_TEAM", "UNKNOWN_TASK"]);
+        assert_eq!((outcome(&answer), reasons(&answer.holds)), expected);
+        let own = board.sent(board.tablet.find()).await;
+        let later = board.sent(board.tablet.find()).await;
+
+        // Somebody follows while the other operator returns it. The next that comes is the team's own.
+        let mut feed = open(world.teams(), &team, "").await.unwrap();
+        assert_eq!(returned_in(&mut feed).await, [] as [String; 0]);
+        board.decide(&stranger, &foreign.report_id, give_back("team_id", "whose?")).await.unwrap();
+        assert_eq!(board.state(&foreign.report_id).await, pb::ReportState::Returned);
+        board.decide(board.authority(), &own, give_back("", "add the depth")).await.unwrap();
+        let Message::ReturnedReport(returned) = told(&mut feed).await else { panic!("not the team's own") };
+        assert_eq!(returned.report.unwrap().report_id, own);
+
+        // Whoever comes later finds nothing of it in the snapshot, nor in the changes after that.
+        let mut after = open(world.teams(), &team, "").await.unwrap();
+        assert_eq!(returned_in(&mut after).await, [own]);
+        let mended = pb::SubmitReportRequest {
+            report: Some(edited(&board.tablet, &foreign, 1, "the other operator's own matter")),
+            sent: None,
+        };
+        let request = board.gate.sent("field", &stranger, mended);
+        board.gate.server.field_reports().submit_report(request).await.unwrap();
+        board.decide(&stranger, &foreign.report_id, give_back("", "again")).await.unwrap();
+        board.decide(board.authority(), &later, give_back("", "add the depth")).await.unwrap();
+        for feed in [&mut feed, &mut after] {
+            let Message::ReturnedReport(returned) = told(feed).await else { panic!("not the team's own") };
+            assert_eq!(returned.report.unwrap().report_id, later);
+        }
+        drop((feed, after));
         board.finish().await;
     })
     .await;
