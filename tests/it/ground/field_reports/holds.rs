@@ -187,7 +187,8 @@ async fn a_demolition_on_a_day_on_which_all_work_was_stopped_is_held_with_and_wi
         let tablet = Tablet::open(world).await;
         let operator = tablet.works.desk.operator_id.clone();
         let stop = stop(world, &tablet, Target::OperatorId(operator)).await;
-        let spot = pb::SpotTaskReport { place: "The well".to_owned(), items: vec![item()] };
+        let spot =
+            pb::SpotTaskReport { place: "The well".to_owned(), items: vec![item()], ..Default::default() };
         let spot = |date| pb::FieldReport {
             work_date: Some(day(1998, 6, date)),
             ..tablet.report(Body::SpotTask(spot.clone()))
@@ -228,7 +229,8 @@ async fn a_stop_of_a_site_holds_demolitions_of_its_tasks_and_none_that_name_no_t
     in_world(async |world| {
         let tablet = Tablet::open(world).await;
         stop(world, &tablet, Target::SiteId(tablet.site())).await;
-        let spot = pb::SpotTaskReport { place: "The well".to_owned(), items: vec![item()] };
+        let spot =
+            pb::SpotTaskReport { place: "The well".to_owned(), items: vec![item()], ..Default::default() };
         let with_task = tablet.report(Body::SpotTask(spot.clone()));
         held(&tablet, &with_task, &["AFTER_SAFETY_STOP"]).await;
         let without = pb::FieldReport { task_id: String::new(), ..tablet.report(Body::SpotTask(spot)) };
