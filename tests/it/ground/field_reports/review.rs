@@ -8,6 +8,7 @@ mod land;
 mod races;
 mod restatement;
 mod rights;
+mod twice;
 
 use safelane::rpc::pb;
 use safelane::rpc::pb::review_report_request::Decision;
