@@ -41,6 +41,9 @@ pub struct EventCodec {
     pub encode_attachment: fn(&NewAttachment, &[ReportId], &[ReportId]) -> Vec<u8>,
     /// Path of the first field in which two reports differ.
     pub report_differs: fn(&[u8], &[u8]) -> Option<String>,
+    /// SHA-256 of what the content of a report tells, whatever its ids and its clock: of a claim the receipt (payee,
+    /// reference and amount), of the others body and note.
+    pub report_tells: fn(&[u8]) -> Result<[u8; 32], Error>,
     /// The victims whom the content of a report names.
     pub victims_of_report: fn(&[u8]) -> Result<Vec<VictimId>, Error>,
 }

@@ -11,6 +11,7 @@ mod land;
 mod reads;
 pub mod review;
 mod reviewers;
+mod told;
 pub mod turns;
 
 use std::collections::BTreeMap;

@@ -68,6 +68,12 @@ impl ReportKind {
         matches!(self, Self::Progress | Self::Survey | Self::Completion | Self::Inspection)
     }
 
+    /// Whether a second one that tells the same is the same again on whichever day: a receipt is paid once.
+    #[must_use]
+    pub const fn is_once_a_task(self) -> bool {
+        matches!(self, Self::ExpenseClaim)
+    }
+
     /// Whether it is nothing without a task. The others happen on the road, too.
     #[must_use]
     pub const fn needs_task(self) -> bool {
@@ -144,7 +150,8 @@ words! {
         FutureDate = "FUTURE_DATE",
         /// The day is before 1990.
         ImplausibleDate = "IMPLAUSIBLE_DATE",
-        /// There is another report of the same team, task, day and kind.
+        /// There is another report of the same team, task, day and kind; where several a day are usual, one that tells the
+        /// same.
         PossibleDuplicate = "POSSIBLE_DUPLICATE",
         /// More land than the people and machines can have released.
         ImplausibleArea = "IMPLAUSIBLE_AREA",

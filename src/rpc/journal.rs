@@ -32,11 +32,26 @@ pub const CODEC: EventCodec = EventCodec {
     read_report: convert::field_report::read_content,
     encode_attachment: convert::field_report::encode_attachment,
     report_differs,
+    report_tells,
     victims_of_report: convert::field_report::victims_of,
 };
 
 fn report_differs(before: &[u8], after: &[u8]) -> Option<String> {
     first_difference("safelane.v1.FieldReport", before, after).map(|path| format!("report.{path}"))
+}
+
+fn report_tells(content: &[u8]) -> Result<[u8; 32], Error> {
+    use pb::field_report::Body;
+    let sent = read::<pb::FieldReport>(content)?;
+    let told = match sent.body {
+        Some(Body::ExpenseClaim(claim)) => {
+            let pb::ExpenseClaim { payee, reference, amount, .. } = claim;
+            let receipt = pb::ExpenseClaim { payee, reference, amount, ..pb::ExpenseClaim::default() };
+            pb::FieldReport { body: Some(Body::ExpenseClaim(receipt)), ..pb::FieldReport::default() }
+        }
+        body => pb::FieldReport { body, note: sent.note, ..pb::FieldReport::default() },
+    };
+    Ok(Sha256::digest(told.encode_to_vec()).into())
 }
 
 fn encode(event: &Event) -> Vec<u8> {

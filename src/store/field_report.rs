@@ -2,6 +2,7 @@
 //! function is a constant number of statements, however many reports there are.
 
 pub mod changed;
+pub mod compared;
 pub mod credits;
 pub mod facts;
 pub mod known;

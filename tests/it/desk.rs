@@ -40,6 +40,28 @@ impl Desk {
         };
         desk.record_organizations(world).await;
         let program = desk.program();
+        desk.set_up(program).await;
+        desk
+    }
+
+    /// Another program with the same funder, office and operator, set up in the same way.
+    pub(crate) async fn beside(&self, code: &str) -> Self {
+        let mut desk = Self {
+            funding: self.funding.clone(),
+            funder_id: self.funder_id.clone(),
+            office_id: self.office_id.clone(),
+            operator_id: self.operator_id.clone(),
+            program_id: fresh_id(),
+            period_id: fresh_id(),
+            nodes: self.nodes.keys().map(|name| (*name, fresh_id())).collect(),
+        };
+        let program = pb::Program { code: code.to_owned(), ..desk.program() };
+        desk.set_up(program).await;
+        desk
+    }
+
+    async fn set_up(&mut self, program: pb::Program) {
+        let desk = self;
         desk.funding
             .create_program(pb::CreateProgramRequest { program: Some(program) })
             .await
@@ -59,7 +81,6 @@ impl Desk {
             let allocation = desk.allocation(desk.node(name), desk.node(parent), name, purpose);
             desk.create_allocation(allocation).await.expect("the allocation is added");
         }
-        desk
     }
 
     async fn record_organizations(&self, world: &World) {

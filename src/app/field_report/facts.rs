@@ -24,6 +24,7 @@ use crate::store::field_report::facts::{
 use crate::store::field_report::known::list_numbers;
 
 use super::Sent;
+use super::told::{Tells, Told};
 
 /// Seconds of a minute.
 const MINUTE: i32 = 60;
@@ -39,6 +40,7 @@ pub(super) struct Facts {
     accreditations: Vec<Accreditation>,
     /// Reports by what makes them alike, those that were received first before the others.
     alike: BTreeMap<Alike, BTreeSet<(i64, ReportId)>>,
+    told: Told,
     numbers: BTreeMap<(DeviceId, i64), ReportId>,
     /// Size and media type of files that are there, by their SHA-256.
     files: BTreeMap<[u8; 32], (i64, String)>,
@@ -56,6 +58,7 @@ impl Facts {
         operator: OrganizationId,
         group: &[Sent],
         devices: &BTreeMap<DeviceId, Received>,
+        tells: Tells,
     ) -> Result<Self, Error> {
         let reports = || group.iter().map(|sent| &sent.report);
         let teams = distinct(reports().map(|report| report.team.uuid()));
@@ -70,6 +73,7 @@ impl Facts {
             sent: Vec::new(),
             accreditations: Vec::new(),
             alike: BTreeMap::new(),
+            told: Told::default(),
             numbers: BTreeMap::new(),
             files: BTreeMap::new(),
         };
@@ -95,6 +99,7 @@ impl Facts {
                 facts.alike.entry(key).or_default().insert((revision, id));
             }
         }
+        facts.told = Told::load(&mut *conn, operator, group, tells).await?;
         // A number that was not received is of no report.
         let used = |(device, number): &(DeviceId, i64)| {
             devices.get(device).is_some_and(|received| received.contains(*number))
@@ -153,6 +158,7 @@ impl Facts {
             assigned: self.sent.iter().any(assigned),
             accredited: task.is_none_or(|task| self.accredited(report, task)),
             alike: self.alike_to(report),
+            repeats: self.told.repeated_by(report),
             under_this_number: self.numbers.get(&(report.device, report.sequence)).copied(),
             base_missing,
             files: self.files_of(report),
@@ -192,7 +198,8 @@ impl Facts {
     }
 
     /// Notes what a version became known as, for the reports after it.
-    pub(super) fn note(&mut self, before: Option<&KnownReport>, after: &KnownReport) {
+    pub(super) fn note(&mut self, before: Option<&KnownReport>, after: &KnownReport, report: &FieldReport) {
+        self.told.note(before, after, report);
         if let Some((key, before)) = before.and_then(|before| Some((alike_of(before)?, before)))
             && let Some(reports) = self.alike.get_mut(&key)
         {

@@ -79,7 +79,7 @@ impl Intake {
         let devices: Vec<Uuid> = devices.into_iter().collect();
         let chains = find_chains(&mut *conn, &ids).await?;
         let devices = find_devices(&mut *conn, sender.operator, &devices).await?.into_iter().collect();
-        let facts = Facts::load(conn, sender.operator, group, &devices).await?;
+        let facts = Facts::load(conn, sender.operator, group, &devices, tools.codec.report_tells).await?;
         Ok(Self {
             sender,
             head,
@@ -227,7 +227,7 @@ impl Intake {
             claimed: report.claims.outputs,
             revision,
         };
-        self.facts.note(before.as_ref(), &now);
+        self.facts.note(before.as_ref(), &now, report);
         let chain = self.chains.entry(report.id);
         let fresh = || Chain { report: now.clone(), versions: BTreeMap::new() };
         chain.and_modify(|chain| chain.report = now.clone()).or_insert_with(fresh);

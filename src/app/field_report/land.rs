@@ -2,21 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use jiff::civil::Date;
-
 use crate::app::change::Ground;
 use crate::app::field_report::approval::{Turn, expect_ready};
 use crate::app::site::{known_site, record_in, scopes_of};
 use crate::domain::field_report::FieldReport;
-use crate::domain::field_report::credit::{Credit, credited_before, missing_of_site, movements, ruled_since};
+use crate::domain::field_report::credit::{
+    Credit, credited_before, missing_of_site, missing_then, movements, ruled_between, ruled_since,
+    without_outline_m2,
+};
 use crate::domain::ids::{OrganizationId, ReportId, SiteId};
 use crate::domain::land::{Booked, Movement};
 use crate::domain::refusal::Refusal;
 use crate::domain::site::{BoundingBox, Site, SiteStatus};
 use crate::domain::task::Task;
 use crate::error::Error;
-use crate::store::field_report::credits::{list_ground, list_moved};
-use crate::store::site::ground::find_added_on;
+use crate::store::field_report::credits::{left_then_m2, list_ground, list_moved};
+use crate::store::site::ground::find_found_on;
 use crate::store::site::land::{insert_movements, list_booked};
 use crate::store::site::{find_lineage, update_site};
 
@@ -102,6 +103,9 @@ async fn weigh(
         }
         against.missing.extend(missing_of_site(version, &site, goes && open, turn.looked_past));
         judge_ground(ground, &site, version, against).await?;
+        if !leaves {
+            against.missing.extend(beyond_then(ground, &site, version, booked).await?);
+        }
         if goes && open {
             add(&mut site, &mut moved, out);
         }
@@ -140,8 +144,8 @@ fn contest(site: &mut Site, report: ReportId, turn: &Turn) {
     site.conflict = all.chars().take(CONFLICT_MAX).collect();
 }
 
-/// Notes ground that was credited before, on whatever site of the authority. What was found to be dangerous again since
-/// counts anew.
+/// Notes ground that was credited before, on whatever site of the authority. What was found to be dangerous again since,
+/// by a reopening or new evidence, counts anew; being measured larger makes no ground new.
 async fn judge_ground(
     ground: &mut Ground<'_>,
     site: &Site,
@@ -150,13 +154,36 @@ async fn judge_ground(
 ) -> Result<(), Error> {
     let Some(within) = box_of(version, site.id) else { return Ok(()) };
     let lineage = find_lineage(&mut *ground.conn, site.id).await?;
-    let since = find_added_on(&mut *ground.conn, &lineage).await?.unwrap_or(Date::MIN);
+    let found_on = find_found_on(&mut *ground.conn, &lineage).await?;
+    let since = found_on.map_or(site.evidence_on, |day| day.max(site.evidence_on));
     let before = list_ground(&mut *ground.conn, (site.authority, within), version.id, since).await?;
     match credited_before(version, site.id, &before) {
         Ok(credited) => against.credited.extend(credited),
         Err(rule) => against.missing.push(format!("the outlines on site {}: {rule}", site.id)),
     }
     Ok(())
+}
+
+/// Says so when parts without an outline, whose land a later measurement or split has already, are more than the site
+/// had then. Those with one are told apart by their ground.
+async fn beyond_then(
+    ground: &mut Ground<'_>,
+    site: &Site,
+    version: &FieldReport,
+    booked: &[Booked],
+) -> Result<Option<String>, Error> {
+    let claimed = without_outline_m2(version, site.id);
+    let Some(between) = ruled_between(version.work_date, booked).filter(|_| 0 < claimed) else {
+        return Ok(None);
+    };
+    let left = match between.since {
+        Some(since) => {
+            let days = (since, between.until);
+            Some(left_then_m2(&mut *ground.conn, site.id, days, version.id).await?)
+        }
+        None => None,
+    };
+    Ok(missing_then(version, site.id, claimed, left))
 }
 
 /// The box of all outlines on a site.

@@ -128,6 +128,45 @@ pub fn ruled_since(work_date: Date, booked: &[Booked]) -> bool {
     out_of_order(work_date, &ruling).is_some()
 }
 
+/// The days between what was measured, split or found last before some work and what was next after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Between {
+    /// When it was found, measured or split last, on the day of the work at the latest; none when nothing is known.
+    pub since: Option<Date>,
+    /// When it was next, after the day of the work.
+    pub until: Date,
+}
+
+/// Between what the work of a day was done; none when nothing rules since.
+#[must_use]
+pub fn ruled_between(work_date: Date, booked: &[Booked]) -> Option<Between> {
+    let ruling = || booked.iter().filter(|booked| !booked.kind.is_release()).map(|booked| booked.on);
+    let until = ruling().filter(|on| work_date < *on).min()?;
+    Some(Between { since: ruling().filter(|on| *on <= work_date).max(), until })
+}
+
+/// Square metres of a site that a report claims without an outline.
+#[must_use]
+pub fn without_outline_m2(report: &FieldReport, site: SiteId) -> i64 {
+    let bare = report.claims.areas.iter().filter(|area| area.site == site && area.outline.is_none());
+    bare.fold(0_i64, |sum, area| sum.saturating_add(area.area_m2))
+}
+
+/// What is wrong with land that is claimed without an outline and moves none, if anything is: there is no more of it than
+/// the site had then and no other report is credited with. `left` is that; none when nobody knows.
+#[must_use]
+pub fn missing_then(report: &FieldReport, site: SiteId, claimed: i64, left: Option<i64>) -> Option<String> {
+    let day = report.work_date;
+    let way_out = "give the outline of each part, so that its ground can be told from that of others";
+    match left {
+        Some(left) if claimed <= left => None,
+        Some(left) => Some(format!(
+            "{claimed} m2 are more than the {left} m2 that site {site} had on {day} and that are not credited; {way_out}"
+        )),
+        None => Some(format!("nobody knows how much land site {site} had on {day}; {way_out}")),
+    }
+}
+
 /// What the areas of a report lack beside one site of theirs, which may be worked on. `moves` says whether they are to
 /// move its land, and `looked_past` whether a reviewer has said why the report counts all the same.
 #[must_use]

@@ -58,8 +58,11 @@ pub struct Known {
     pub assigned: bool,
     /// Whether operator and team were accredited for the method on that day.
     pub accredited: bool,
-    /// Another report of the same team, task, day and kind that counts or may count.
+    /// Another report of the same team, task, day and kind that counts or may count; for kinds that are daily.
     pub alike: Option<ReportId>,
+    /// Another report of the same team, task and kind that tells the same, and counts or may count; for kinds of which
+    /// several a day are usual.
+    pub repeats: Option<ReportId>,
     /// What the device sent under this number before, if it was something else.
     pub under_this_number: Option<ReportId>,
     /// Whether the base of a new version is not there.
@@ -167,6 +170,17 @@ fn of_others(report: &FieldReport, known: &Known, found: &mut Vec<Hold>) {
     if let Some(other) = known.alike {
         let text = format!(
             "report {other} is of the same team, task, day and kind; if this one replaces it, a reviewer rejects the other"
+        );
+        hold(found, HoldReason::PossibleDuplicate, Some(other.uuid()), text);
+    }
+    if let Some(other) = known.repeats {
+        let told = if report.kind.is_once_a_task() {
+            "claims the same amount of the same payee and reference for this task"
+        } else {
+            "is of the same team, task and day and tells the same"
+        };
+        let text = format!(
+            "report {other} {told}; if both happened, the reviewer says so in looked_past; if not, reject or void one"
         );
         hold(found, HoldReason::PossibleDuplicate, Some(other.uuid()), text);
     }

@@ -249,6 +249,44 @@ pub async fn list_ground(
     rows.into_iter().map(ground).collect()
 }
 
+/// Square metres that a site had between two days on which its land was measured, split or found, without what other
+/// reports are credited with: neither what moved by a standing approval nor what counts without moving.
+///
+/// # Errors
+/// Fails when the database does.
+#[tracing::instrument(level = "debug", name = "db.credits.left_then", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "credits.left_then"))]
+pub async fn left_then_m2(
+    conn: impl PgExecutor<'_>,
+    site: SiteId,
+    (since, until): (Date, Date),
+    other_than: ReportId,
+) -> Result<i64, Error> {
+    // Land of a report that was voided or amended after `until` never came back, and nobody is credited with it.
+    sqlx::query_scalar(
+        "-- credits.left_then
+         SELECT (coalesce((SELECT sum(m.area_m2) FROM land_movements m
+                            WHERE m.site_id = $1 AND m.effective_on < $3
+                              AND (m.report_id IS NULL OR m.effective_on < $2 OR EXISTS (
+                                   SELECT FROM credited_areas a
+                                     JOIN credits c ON c.program_id = a.program_id AND c.report_id = a.report_id
+                                                   AND c.version = a.version
+                                    WHERE a.site_id = $1 AND a.report_id = m.report_id AND a.report_id <> $4
+                                      AND a.moved AND c.ended_revision IS NULL))), 0)
+               - coalesce((SELECT sum(a.area_m2) FROM credited_areas a
+                             JOIN credits c ON c.program_id = a.program_id AND c.report_id = a.report_id
+                                           AND c.version = a.version
+                            WHERE a.site_id = $1 AND NOT a.moved AND a.report_id <> $4 AND c.ended_revision IS NULL
+                              AND $2 <= c.work_date AND c.work_date < $3), 0))::bigint",
+    )
+    .bind(site.uuid())
+    .bind(since.to_sqlx())
+    .bind(until.to_sqlx())
+    .bind(other_than.uuid())
+    .fetch_one(conn)
+    .await
+    .map_err(failed)
+}
+
 /// Writes what the approved reports of a task count for, since a revision of the program's journal.
 ///
 /// # Errors

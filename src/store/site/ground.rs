@@ -82,6 +82,24 @@ pub async fn find_added_on(conn: impl PgExecutor<'_>, sites: &[SiteId]) -> Resul
     Ok(day.map(jiff_sqlx::Date::to_jiff))
 }
 
+/// The last day on which land of these sites was found to be dangerous: when they were recorded or reopened. A site that
+/// is measured larger is not found again.
+///
+/// # Errors
+/// Fails when the database does.
+#[tracing::instrument(level = "debug", name = "db.ground.found_on", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "ground.found_on"))]
+pub async fn find_found_on(conn: impl PgExecutor<'_>, sites: &[SiteId]) -> Result<Option<Date>, Error> {
+    let day: Option<jiff_sqlx::Date> = sqlx::query_scalar(
+        "-- ground.found_on
+         SELECT max(effective_on) FROM land_movements WHERE site_id = ANY($1) AND kind = 'IDENTIFIED'",
+    )
+    .bind(uuids(sites))
+    .fetch_one(conn)
+    .await
+    .map_err(failed)?;
+    Ok(day.map(jiff_sqlx::Date::to_jiff))
+}
+
 /// A task that would have no place left.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct Stranded {

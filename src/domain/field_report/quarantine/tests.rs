@@ -71,6 +71,7 @@ fn known() -> Known {
         assigned: true,
         accredited: true,
         alike: None,
+        repeats: None,
         under_this_number: None,
         base_missing: false,
         files: BTreeMap::new(),

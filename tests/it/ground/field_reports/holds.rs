@@ -115,6 +115,43 @@ async fn a_second_report_of_the_same_work_is_held_and_names_the_first() {
 }
 
 #[tokio::test]
+async fn a_find_that_was_sent_twice_under_two_ids_is_held_and_two_finds_of_a_day_are_not() {
+    in_world(async |world| {
+        let tablet = Tablet::open(world).await;
+        let (first, other) = (tablet.find(), tablet.find());
+        for report in [&first, &other] {
+            assert_eq!(outcome(&tablet.submit(report).await.unwrap()), "STORED");
+        }
+        let again = |of: &pb::FieldReport| pb::FieldReport {
+            report_id: fresh_id(),
+            device_sequence: tablet.next(),
+            captured: Some(super::rig::clock("1998-06-15T11:00:03Z")),
+            ..of.clone()
+        };
+        let twice = again(&first);
+        let holds = held(&tablet, &twice, &["POSSIBLE_DUPLICATE"]).await;
+        assert_eq!(holds[0].subject_id, first.report_id);
+        // The next day the same may happen again; and what is told in other words is not the same.
+        let tomorrow = pb::FieldReport { work_date: Some(day(1998, 6, 14)), ..again(&first) };
+        assert_eq!(outcome(&tablet.submit(&tomorrow).await.unwrap()), "STORED");
+        let edit = super::rig::edited(&tablet, &twice, 1, "another lane");
+        assert_eq!(outcome(&tablet.submit(&edit).await.unwrap()), "NEW_VERSION");
+        // Both in one group, none of which is in the database yet.
+        let pair = [tablet.find(), tablet.find()];
+        let pair = [pair[0].clone(), pair[1].clone(), again(&pair[0])];
+        let answers = tablet.sync(&pair).await;
+        assert_eq!(outcome(super::rig::stored(&answers[1])), "STORED");
+        let held = super::rig::stored(&answers[2]);
+        assert_eq!(reasons(&held.holds), ["POSSIBLE_DUPLICATE"]);
+        assert_eq!(held.holds[0].subject_id, pair[0].report_id);
+        // A rejected one is in nobody's way.
+        Works::run(world, "UPDATE reports SET state = 'REJECTED'".to_owned()).await;
+        assert_eq!(outcome(&tablet.submit(&again(&other)).await.unwrap()), "STORED");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn more_land_than_hours_or_site_allow_is_held_with_the_figures() {
     in_world(async |world| {
         let tablet = Tablet::open(world).await;

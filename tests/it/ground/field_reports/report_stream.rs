@@ -311,7 +311,10 @@ async fn a_reviewer_who_follows_while_everybody_sends_ends_with_what_there_is() 
                 tablet.sync(&reports).await;
                 let swapped = reports.iter().map(|report| {
                     let date = if report.work_date == Some(day(1998, 6, 20)) { 15 } else { 20 };
-                    pb::FieldReport { work_date: Some(day(1998, 6, date)), ..edited(&tablet, report, 1, "") }
+                    pb::FieldReport {
+                        work_date: Some(day(1998, 6, date)),
+                        ..edited(&tablet, report, 1, &report.note)
+                    }
                 });
                 tablet.sync(&swapped.collect::<Vec<_>>()).await;
             }

@@ -8,6 +8,7 @@ mod land;
 mod races;
 mod restatement;
 mod rights;
+mod twice;
 
 use safelane::rpc::pb;
 use safelane::rpc::pb::review_report_request::Decision;
@@ -27,7 +28,7 @@ impl Board {
     pub(super) async fn open(world: &World) -> Self {
         let tablet = Box::pin(Tablet::open(world)).await;
         tablet.works.desk.fund().await;
-        Self { tablet, gate: Gate::open(world).await }
+        Self { tablet, gate: Box::pin(Gate::open(world)).await }
     }
 
     pub(super) fn authority(&self) -> &str {

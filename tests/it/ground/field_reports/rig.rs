@@ -90,9 +90,11 @@ impl Tablet {
         }
     }
 
-    /// Ordnance that was found: of those there are many on a day.
+    /// Ordnance that was found: of those there are many on a day, each in other words.
     pub(super) fn find(&self) -> pb::FieldReport {
-        self.report(Body::Ordnance(pb::OrdnanceReport { site_id: self.site(), items: vec![item()] }))
+        let body = pb::OrdnanceReport { site_id: self.site(), items: vec![item()] };
+        let report = self.report(Body::Ordnance(body));
+        pb::FieldReport { note: format!("find {}", report.device_sequence), ..report }
     }
 
     /// The work of a day on so many square metres.

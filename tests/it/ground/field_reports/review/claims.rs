@@ -4,20 +4,26 @@ use safelane::rpc::pb;
 use safelane::rpc::pb::entry::Action;
 use safelane::rpc::pb::field_report::Body;
 
-use super::{Board, approve};
+use super::{Board, approve, look_past};
 use crate::desk::{reason, usd};
 use crate::expect::says_no;
+use crate::ground::field_reports::rig::reasons;
 use crate::harness::{fresh_id, in_world};
 
 type Change<'a> = &'a dyn Fn(&mut pb::ExpenseClaim);
 
 pub(super) fn claim(minor_units: i64) -> Body {
+    receipt("R-17", minor_units)
+}
+
+/// A claim by the number of its receipt.
+pub(super) fn receipt(reference: &str, minor_units: i64) -> Body {
     Body::ExpenseClaim(pb::ExpenseClaim {
         source: pb::ExpendSource::Available.into(),
         amount: usd(minor_units),
         category: pb::CostCategory::Vehicles.into(),
         payee: "Mutare Fuel".to_owned(),
-        reference: "R-17".to_owned(),
+        reference: reference.to_owned(),
         ..pb::ExpenseClaim::default()
     })
 }
@@ -111,6 +117,7 @@ async fn a_claim_in_another_currency_or_of_another_obligation_is_not_paid() {
             let mut report = Box::new(board.tablet.report(claim(5_000)));
             if let Some(Body::ExpenseClaim(claim)) = &mut report.body {
                 change(claim);
+                claim.reference = format!("R-{told}");
             }
             let report = board.sent(*report).await;
             let refused = board.decide(board.office(), &report, approve()).await.unwrap_err();
@@ -182,6 +189,36 @@ async fn a_claim_is_paid_also_where_somebody_used_the_id_of_its_report() {
             pb::ReviewReportRequest { request_id: report.clone(), ..board.request(&report, approve()).await };
         let refused = board.ask(board.office(), own).await.unwrap_err();
         assert_eq!(crate::desk::bad_fields(&refused), ["request_id"]);
+        board.finish().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_receipt_that_was_claimed_before_is_held_on_whichever_day_and_paid_only_with_a_reason() {
+    in_world(async |world| {
+        let board = Board::open(world).await;
+        let first = board.sent(board.tablet.report(claim(5_000))).await;
+        let office = board.office().to_owned();
+        board.decide(&office, &first, approve()).await.expect("it is paid");
+        let again = pb::FieldReport {
+            work_date: Some(crate::bad_input::day(1998, 6, 12)),
+            note: "fuel".to_owned(),
+            ..board.tablet.report(claim(5_000))
+        };
+        let answer = board.tablet.submit(&again).await.unwrap();
+        assert_eq!(reasons(&answer.holds), ["POSSIBLE_DUPLICATE"]);
+        assert_eq!(answer.holds[0].subject_id, first);
+        let text = &answer.holds[0].text;
+        assert!(text.contains(&first) && text.contains("looked_past"), "{text}");
+        let refused = board.decide(&office, &again.report_id, approve()).await.unwrap_err();
+        assert!(refused.message().contains("looked_past"), "{refused}");
+        assert_eq!(board.tablet.works.desk.buckets("T1").await.expended, 5_000, "it is paid once");
+        board.decide(&office, &again.report_id, look_past("two cans")).await.expect("both happened");
+        assert_eq!(board.tablet.works.desk.buckets("T1").await.expended, 10_000);
+        // Another receipt or another amount is another purchase.
+        board.sent(board.tablet.report(receipt("R-18", 5_000))).await;
+        board.sent(board.tablet.report(claim(5_001))).await;
         board.finish().await;
     })
     .await;

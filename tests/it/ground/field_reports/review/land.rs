@@ -22,7 +22,7 @@ fn lane(from: u32, to: u32) -> String {
 }
 
 /// A day's progress with an outline of so many steps, each of about 465 square metres.
-fn measured(board: &Board, date: i32, (from, to): (u32, u32)) -> pb::FieldReport {
+pub(super) fn measured(board: &Board, date: i32, (from, to): (u32, u32)) -> pb::FieldReport {
     let mut report = board.tablet.progress(i64::from(to - from) * 465);
     report.work_date = Some(day(1998, 6, date));
     if let Some(Body::Progress(progress)) = &mut report.body {

@@ -4,7 +4,7 @@ use safelane::rpc::pb;
 use safelane::rpc::pb::entry::Action;
 use tonic::Code;
 
-use super::claims::claim;
+use super::claims::receipt;
 use super::{Board, approve};
 use crate::harness::{fresh_id, in_world};
 
@@ -40,8 +40,9 @@ async fn claims_that_together_exceed_the_allocation_are_paid_as_far_as_it_goes_w
     in_world(async |world| {
         let board = Board::open(world).await;
         let mut reports = Vec::new();
-        for _ in 0..8 {
-            reports.push(board.sent(board.tablet.report(claim(8_000_000))).await);
+        for number in 0..8 {
+            let body = receipt(&format!("R-{number}"), 8_000_000);
+            reports.push(board.sent(board.tablet.report(body)).await);
         }
         let desk = &board.tablet.works.desk;
         let mut funding = desk.funding.clone();

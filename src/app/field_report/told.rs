@@ -1,0 +1,100 @@
+//! What reports tell that are no daily ones: a second one that tells the same is most likely the same again, sent under
+//! another id.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::civil::{Date, date};
+
+use crate::domain::days::Days;
+use crate::domain::field_report::filing::KnownReport;
+use crate::domain::field_report::{FieldReport, ReportKind};
+use crate::domain::ids::{OrganizationId, ReportId, TaskId, TeamId};
+use crate::error::Error;
+use crate::store::Connection;
+use crate::store::field_report::compared::{Comparable, list_compared};
+
+use super::Sent;
+
+/// The first and last days that there are, for what happens once a task.
+const ANY_DAY: (Date, Date) = (date(1, 1, 1), date(9999, 12, 31));
+
+/// How to say what a content tells, as a hash.
+pub(super) type Tells = fn(&[u8]) -> Result<[u8; 32], Error>;
+
+/// What reports must share before it is asked whether they tell the same; no day where that is any.
+type Key = (TeamId, TaskId, Option<Date>, ReportKind);
+
+/// What is told by new reports, and by those that they are compared with.
+#[derive(Default)]
+pub(super) struct Told {
+    /// Of new contents, by their SHA-256.
+    new: BTreeMap<[u8; 32], [u8; 32]>,
+    /// Of the newest versions of reports, with their first revision.
+    by: BTreeMap<Key, BTreeMap<ReportId, (i64, [u8; 32])>>,
+}
+
+fn key_of(team: TeamId, task: Option<TaskId>, day: Date, kind: ReportKind) -> Option<Key> {
+    let day = (!kind.is_once_a_task()).then_some(day);
+    (!kind.is_daily()).then_some((team, task?, day, kind))
+}
+
+fn key_of_new(report: &FieldReport) -> Option<Key> {
+    key_of(report.team, report.task, report.work_date, report.kind)
+}
+
+fn key_of_known(report: &KnownReport) -> Option<Key> {
+    key_of(report.team, report.task, report.work_date, report.kind)
+}
+
+fn comparable(key: &Key) -> Result<Comparable, Error> {
+    let (team, task, day, kind) = *key;
+    let (first, last) = day.map_or(ANY_DAY, |day| (day, day));
+    Ok((team, task, Days::new(first, Some(last)).map_err(Error::bug)?, kind))
+}
+
+impl Told {
+    pub(super) async fn load(
+        conn: &mut Connection,
+        operator: OrganizationId,
+        group: &[Sent],
+        tells: Tells,
+    ) -> Result<Self, Error> {
+        let mut told = Self::default();
+        let mut keys: BTreeSet<Key> = BTreeSet::new();
+        for report in group.iter().map(|sent| &sent.report) {
+            if let Some(key) = key_of_new(report) {
+                keys.insert(key);
+                told.new.insert(report.content_sha256, tells(&report.content)?);
+            }
+        }
+        if keys.is_empty() {
+            return Ok(told);
+        }
+        let keys: Vec<Key> = keys.into_iter().collect();
+        let asked: Vec<Comparable> = keys.iter().map(comparable).collect::<Result<_, _>>()?;
+        for found in list_compared(conn, operator, &asked).await? {
+            let key =
+                keys.get(found.key).ok_or_else(|| Error::bug("a report of no key that was asked for"))?;
+            let tells = (found.first_revision, tells(&found.content)?);
+            told.by.entry(*key).or_default().insert(found.id, tells);
+        }
+        Ok(told)
+    }
+
+    /// The report that told the same first, if another did.
+    pub(super) fn repeated_by(&self, report: &FieldReport) -> Option<ReportId> {
+        let (tells, others) = (self.new.get(&report.content_sha256)?, self.by.get(&key_of_new(report)?)?);
+        let same = others.iter().filter(|(id, (_, told))| **id != report.id && told == tells);
+        same.min_by_key(|(_, (revision, _))| *revision).map(|(id, _)| *id)
+    }
+
+    /// Notes what a version became known as, for the reports after it.
+    pub(super) fn note(&mut self, before: Option<&KnownReport>, after: &KnownReport, report: &FieldReport) {
+        if let Some(others) = before.and_then(key_of_known).and_then(|key| self.by.get_mut(&key)) {
+            others.remove(&after.id);
+        }
+        if let (Some(key), Some(tells)) = (key_of_known(after), self.new.get(&report.content_sha256)) {
+            self.by.entry(key).or_default().insert(after.id, (after.first_revision, *tells));
+        }
+    }
+}
