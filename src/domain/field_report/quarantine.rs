@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::domain::days::Days;
 use crate::domain::field_report::media::hold_of;
+use crate::domain::field_report::reference::reference;
 use crate::domain::field_report::{FieldReport, Hold, HoldReason, ReportKind};
 use crate::domain::ids::{ReportId, SafetyStopId, SiteId};
 use crate::domain::site::BoundingBox;
@@ -24,6 +25,8 @@ const FAR_E7: i64 = 500_000;
 pub struct KnownSite {
     /// Its id.
     pub id: SiteId,
+    /// Its code, which people know it by.
+    pub code: String,
     /// What is left of it.
     pub area_m2: i64,
     /// Where it is.
@@ -96,17 +99,19 @@ fn hold(found: &mut Vec<Hold>, reason: HoldReason, subject: Option<Uuid>, text: 
 
 fn of_team_and_task(report: &FieldReport, known: &Known, found: &mut Vec<Hold>) {
     if !known.team {
-        let (team, text) = (report.team, "is not one of the operator; choose the team of this tablet anew");
-        hold(found, HoldReason::UnknownTeam, Some(team.uuid()), format!("team {team} {text}"));
+        let text = "its team is not one of the operator; choose the team of this tablet anew".to_owned();
+        hold(found, HoldReason::UnknownTeam, Some(report.team.uuid()), text);
     }
     let Some(task) = report.task else { return };
     let Some(known_task) = &known.task else {
-        let text = format!("task {task} was not ordered from this operator; choose the task anew");
+        let text = "its task was not ordered from this operator; choose the task anew".to_owned();
         return hold(found, HoldReason::UnknownTask, Some(task.uuid()), text);
     };
     for site in &report.claims.sites {
         if known_task.sites.iter().all(|of| of.id != *site) {
-            let text = format!("site {site} is not one of the task's; choose the site anew");
+            let codes: Vec<&str> = known_task.sites.iter().map(|of| of.code.as_str()).collect();
+            let text =
+                format!("a site of it is not one of the task's, {}; choose the site anew", codes.join(", "));
             hold(found, HoldReason::UnknownSite, Some(site.uuid()), text);
         }
     }
@@ -145,8 +150,7 @@ fn of_stops(report: &FieldReport, known: &Known, found: &mut Vec<Hold>) {
     let day = report.work_date;
     for (stop, days) in &known.stops {
         if report.kind.is_halted_by_stops() && days.contains(day) {
-            let text =
-                format!("safety stop {stop} was in force on {day}; say in the note when the work was done");
+            let text = format!("a safety stop was in force on {day}; say in the note when the work was done");
             hold(found, HoldReason::AfterSafetyStop, Some(stop.uuid()), text);
         }
     }
@@ -169,7 +173,8 @@ fn of_days(report: &FieldReport, known: &Known, found: &mut Vec<Hold>) {
 fn of_others(report: &FieldReport, known: &Known, found: &mut Vec<Hold>) {
     if let Some(other) = known.alike {
         let text = format!(
-            "report {other} is of the same team, task, day and kind; if this one replaces it, a reviewer rejects the other"
+            "report {} is of the same team, task, day and kind; if this one replaces it, a reviewer rejects the other",
+            reference(other)
         );
         hold(found, HoldReason::PossibleDuplicate, Some(other.uuid()), text);
     }
@@ -180,7 +185,8 @@ fn of_others(report: &FieldReport, known: &Known, found: &mut Vec<Hold>) {
             "is of the same team, task and day and tells the same"
         };
         let text = format!(
-            "report {other} {told}; if both happened, the reviewer says so in looked_past; if not, reject or void one"
+            "report {} {told}; if both happened, the reviewer says so in looked_past; if not, reject or void one",
+            reference(other)
         );
         hold(found, HoldReason::PossibleDuplicate, Some(other.uuid()), text);
     }
@@ -191,8 +197,9 @@ fn of_others(report: &FieldReport, known: &Known, found: &mut Vec<Hold>) {
     }
     if let Some(other) = known.under_this_number {
         let text = format!(
-            "number {} of this device was report {other}; the app lost its numbering and needs a new device_id",
-            report.sequence
+            "number {} of this device was report {}; the app lost its numbering and needs a new device_id",
+            report.sequence,
+            reference(other)
         );
         hold(found, HoldReason::SequenceReused, Some(other.uuid()), text);
     }
@@ -212,7 +219,7 @@ fn of_areas(report: &FieldReport, known: &Known, found: &mut Vec<Hold>) {
         if site.area_m2 < claimed {
             let text = format!(
                 "{claimed} m2 are more than the {} m2 that site {} has left; measure again or correct the area",
-                site.area_m2, site.id
+                site.area_m2, site.code
             );
             hold(found, HoldReason::AreaBeyondSite, Some(site.id.uuid()), text);
         }

@@ -57,6 +57,7 @@ struct TaskRow {
     time_zone: Option<String>,
     site_ids: Vec<Uuid>,
     areas_m2: Vec<i64>,
+    codes: Vec<String>,
     south_e7: Vec<Option<i32>>,
     west_e7: Vec<Option<i32>>,
     north_e7: Vec<Option<i32>>,
@@ -76,9 +77,10 @@ impl TaskRow {
                 east_e7: (*self.east_e7.get(index)?)?,
             })
         };
-        let each = self.site_ids.iter().zip(&self.areas_m2).enumerate();
-        each.map(|(index, (id, area_m2))| KnownSite {
+        let each = self.site_ids.iter().zip(&self.codes).zip(&self.areas_m2).enumerate();
+        each.map(|(index, ((id, code), area_m2))| KnownSite {
             id: SiteId::new(*id),
+            code: code.clone(),
             area_m2: *area_m2,
             bounds: boxed(index),
         })
@@ -125,11 +127,12 @@ pub async fn list_ordered_tasks(
     let rows: Vec<TaskRow> = sqlx::query_as(
         "-- field_report.list_tasks
          SELECT t.task_id, t.program_id, t.authority_id, t.activity, t.state, t.paramedic_id IS NOT NULL AS has_cover,
-                s.time_zone, s.site_ids, s.areas_m2, s.south_e7, s.west_e7, s.north_e7, s.east_e7,
+                s.time_zone, s.site_ids, s.codes, s.areas_m2, s.south_e7, s.west_e7, s.north_e7, s.east_e7,
                 k.stop_ids, k.issued_at, k.lifted_at
            FROM (SELECT * FROM tasks WHERE task_id = ANY($2) OFFSET 0) t
           CROSS JOIN LATERAL (
                 SELECT coalesce(array_agg(s.site_id ORDER BY x.ordinal), '{}') AS site_ids,
+                       coalesce(array_agg(s.code ORDER BY x.ordinal), '{}') AS codes,
                        coalesce(array_agg(s.area_m2 ORDER BY x.ordinal), '{}') AS areas_m2,
                        coalesce(array_agg(s.south_e7 ORDER BY x.ordinal), '{}') AS south_e7,
                        coalesce(array_agg(s.west_e7 ORDER BY x.ordinal), '{}') AS west_e7,

@@ -61,7 +61,7 @@ fn known() -> Known {
         north_e7: -189_000_000,
         east_e7: 321_000_000,
     };
-    let site = KnownSite { id: SITE, area_m2: 10_000, bounds: Some(bounds) };
+    let site = KnownSite { id: SITE, code: "ZW-7".to_owned(), area_m2: 10_000, bounds: Some(bounds) };
     let task = KnownTask { state: TaskState::Active, sites: vec![site], has_cover: true };
     Known {
         today: DAY,
