@@ -85,7 +85,7 @@ pub(crate) fn made(team: i64, round: usize, number: i64, today: Date) -> pb::Fie
     report.device_id = format!("{:08x}-0000-7000-8000-{:012x}", 22, team * 1_000 + round);
     report.device_sequence = number + 1;
     // Of a day there is one report of a team; of finds there are many, each in other words.
-    report.note = format!("Find {number}: two signals, one scrap. Marked and closed.");
+    report.note = format!("Find {number} of {round}: two signals, one scrap. Marked and closed.");
     report.body = Some(pb::field_report::Body::Ordnance(pb::OrdnanceReport {
         items: vec![pb::OrdnanceItem {
             category: pb::OrdnanceCategory::ApMine.into(),

@@ -35,8 +35,8 @@ use crate::error::{Error, Violations};
 use crate::store::field_report::facts::list_owners;
 use crate::store::field_report::known::find_content;
 use crate::store::field_report::listing::find_operator;
-use crate::store::field_report::write::{append_events, write};
-use crate::store::journal::{Head, lock_heads};
+use crate::store::field_report::write::write;
+use crate::store::journal::{Head, append_events, lock_heads};
 use crate::store::personal::insert_records;
 use crate::store::{Connection, Planned};
 
@@ -314,7 +314,7 @@ fn is_final(id: ReportId, state: ReportState) -> Error {
 async fn store_all(conn: &mut Connection, intake: &mut Intake) -> Result<(), Error> {
     let events = intake.take_events();
     if !events.is_empty() {
-        append_events(&mut *conn, intake.head(), intake.at(), events).await?;
+        append_events(&mut *conn, intake.head(), intake.at(), &events).await?;
         write(&mut *conn, &intake.filed()).await?;
     }
     // Details may also come later than the report that names their hash.

@@ -1,5 +1,7 @@
 //! SQL of changes: appending their events, and finding what touched a record.
 
+use std::slice;
+
 use jiff::Timestamp;
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
@@ -8,8 +10,7 @@ use crate::domain::ids::ScopeId;
 use crate::domain::kind::Kind;
 use crate::error::Error;
 use crate::store::failed;
-use crate::store::journal::{Head, NewEvent};
-use crate::store::ledger::{Booking, book};
+use crate::store::journal::{Head, NewEvent, append_events};
 
 /// One event of the operations side.
 pub struct Appended {
@@ -30,17 +31,7 @@ pub struct Appended {
 #[tracing::instrument(level = "debug", name = "db.change.append", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "change.append"))]
 pub async fn append(conn: &mut PgConnection, appended: &Appended) -> Result<(), Error> {
     let Appended { head, at, event, subjects } = appended;
-    let booking = Booking {
-        from: head.revision,
-        head: Head { revision: event.revision, recorded_at: *at, ..*head },
-        events: vec![event.clone()],
-        allocations: Vec::new(),
-        reservations: Vec::new(),
-        obligations: Vec::new(),
-    };
-    if !book(&mut *conn, &booking).await? {
-        return Err(Error::bug("a locked head has moved"));
-    }
+    append_events(&mut *conn, *head, *at, slice::from_ref(event)).await?;
     sqlx::query(
         "-- change.append
          INSERT INTO change_subjects (scope_id, revision, subject_id, kind)

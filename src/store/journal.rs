@@ -17,8 +17,8 @@ use crate::store::failed;
 
 use packed::{RowIds, unpack};
 
-pub(in crate::store) use new::packed;
-pub use new::{NewEvent, insert_head, lock_heads};
+pub(in crate::store) use new::{ANSWERED_BEFORE, packed};
+pub use new::{NewEvent, append_events, insert_head, lock_heads};
 
 /// What kind of message an event's payload is. The numbers are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,8 +21,7 @@ use crate::files::Sha256Sum;
 use crate::store::attachment::{
     Declaring, NewAttachment, Present, hold_reports, insert_attachments, list_declaring,
 };
-use crate::store::field_report::write::append_events;
-use crate::store::journal::{EventKind, NewEvent};
+use crate::store::journal::{EventKind, NewEvent, append_events};
 use crate::store::{Connection, Planned};
 
 /// The most files that are noted together, so that reports of the operator do not wait long.
@@ -147,7 +146,7 @@ impl Noting {
                 self.note_one(&mut noted, whole, (at, revision), &declaring);
             }
         }
-        append_events(&mut *conn, head, at, noted.events).await?;
+        append_events(&mut *conn, head, at, &noted.events).await?;
         insert_attachments(&mut *conn, &noted.files, &noted.reports).await?;
         hold_reports(conn, &noted.holds).await?;
         Ok(revision)

@@ -13,8 +13,6 @@ use crate::domain::ids::{DeviceId, OrganizationId, ProgramId, ReportId, TaskId};
 use crate::domain::kind::Kind;
 use crate::error::Error;
 use crate::store::failed;
-use crate::store::journal::{Head, NewEvent};
-use crate::store::ledger::{Booking, book};
 
 /// Between texts of one array: no text that the server writes holds it.
 const SEPARATOR: &str = "\u{1f}";
@@ -47,28 +45,6 @@ pub struct Filed<'c> {
     pub mended: &'c [(ReportId, i64)],
     /// Devices whose numbering went on.
     pub devices: Vec<(DeviceId, &'c Received)>,
-}
-
-/// Appends the events to the journal and moves its head, which is locked.
-///
-/// # Errors
-/// Fails when the database does, or when the head was not locked.
-pub async fn append_events(
-    conn: &mut PgConnection,
-    head: Head,
-    at: Timestamp,
-    events: Vec<NewEvent>,
-) -> Result<(), Error> {
-    let Some(last) = events.last() else { return Ok(()) };
-    let booking = Booking {
-        from: head.revision,
-        head: Head { revision: last.revision, recorded_at: at, ..head },
-        events,
-        allocations: Vec::new(),
-        reservations: Vec::new(),
-        obligations: Vec::new(),
-    };
-    if book(conn, &booking).await? { Ok(()) } else { Err(Error::bug("a locked head has moved")) }
 }
 
 /// Writes the rows.

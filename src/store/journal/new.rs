@@ -1,4 +1,5 @@
-//! Before the journal is written to: heads and their locks, and new events. `ledger/book.rs` writes them.
+//! Before the journal is written to: heads and their locks, and new events. `ledger/book.rs` writes those of money, with the
+//! rows that they change.
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -9,9 +10,12 @@ use uuid::Uuid;
 use crate::domain::ids::ScopeId;
 use crate::error::Error;
 use crate::seeded::{Bug, seeded};
-use crate::store::failed;
 use crate::store::journal::packed::{RowIds, pack};
-use crate::store::journal::{Answered, Event, EventKind, Head, HeadRow};
+use crate::store::journal::{Answered, Event, EventKind, Head, HeadRow, leaf_hash};
+use crate::store::{broken_constraint, failed};
+
+/// The constraint that a request breaks which was answered before.
+pub(in crate::store) const ANSWERED_BEFORE: &str = "journal_request_id_scope_id_key";
 
 /// An event to append, with the request that made it.
 #[derive(Debug, Clone)]
@@ -88,4 +92,50 @@ pub async fn lock_heads(conn: &mut PgConnection, scopes: &[Uuid]) -> Result<Vec<
     .await
     .map_err(failed)?;
     Ok(rows.into_iter().map(Head::from).collect())
+}
+
+/// Appends events that move no money to the journal, and moves its head, which is locked.
+///
+/// # Errors
+/// `Contended` when a request was answered before; otherwise fails when the database does, or when the head was not locked.
+#[tracing::instrument(level = "debug", name = "db.journal.append_events", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "journal.append_events", events = events.len()))]
+pub async fn append_events(
+    conn: &mut PgConnection,
+    head: Head,
+    at: Timestamp,
+    events: &[NewEvent],
+) -> Result<(), Error> {
+    let Some(last) = events.last() else { return Ok(()) };
+    let scope = head.scope.uuid();
+    let moved: Result<i64, _> = sqlx::query_scalar(
+        "-- journal.append_events
+         WITH head AS (
+             UPDATE journal_head SET revision = $3, recorded_at = $4
+              WHERE scope_id = $1 AND revision = $2 RETURNING scope_id
+         ), events AS (
+             INSERT INTO journal (scope_id, revision, recorded_at, request_id, kind, leaf_hash, payload, digest)
+             SELECT $1, n.revision, $4, n.request_id, n.kind, n.leaf_hash, n.payload, n.digest
+               FROM head, UNNEST($5::bigint[], $6::uuid[], $7::smallint[], $8::bytea[], $9::bytea[], $10::bytea[])
+                          AS n(revision, request_id, kind, leaf_hash, payload, digest)
+         )
+         SELECT count(*) FROM head",
+    )
+    .bind(scope)
+    .bind(head.revision)
+    .bind(last.revision)
+    .bind(at.to_sqlx())
+    .bind(events.iter().map(|event| event.revision).collect::<Vec<_>>())
+    .bind(events.iter().map(|event| event.request).collect::<Vec<_>>())
+    .bind(events.iter().map(|event| event.kind as i16).collect::<Vec<_>>())
+    .bind(events.iter().map(|event| leaf_hash(&event.payload)).collect::<Vec<_>>())
+    .bind(events.iter().map(|event| packed(scope, event)).collect::<Vec<_>>())
+    .bind(events.iter().map(|event| event.digest).collect::<Vec<_>>())
+    .fetch_one(conn)
+    .await;
+    match moved {
+        Ok(0) => Err(Error::bug("a locked head has moved")),
+        Ok(_) => Ok(()),
+        Err(error) if broken_constraint(&error) == Some(ANSWERED_BEFORE) => Err(Error::Contended),
+        Err(error) => Err(failed(error)),
+    }
 }

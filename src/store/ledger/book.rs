@@ -8,11 +8,8 @@ use crate::domain::ids::OrganizationId;
 use crate::domain::program::{Allocation, Obligation, Reservation};
 use crate::error::Error;
 use crate::seeded::{Bug, seeded};
-use crate::store::journal::{Head, NewEvent, leaf_hash, packed};
+use crate::store::journal::{ANSWERED_BEFORE, Head, NewEvent, leaf_hash, packed};
 use crate::store::{broken_constraint, failed};
-
-/// The constraint that a request breaks which was answered before.
-const ANSWERED_BEFORE: &str = "journal_request_id_scope_id_key";
 
 /// What a batch did to one scope.
 #[derive(Debug, Clone)]
