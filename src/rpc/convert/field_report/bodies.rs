@@ -18,11 +18,13 @@ use crate::rpc::pb;
 use crate::rpc::pb::field_report::Body;
 use crate::rpc::read::Reader;
 
-use super::parts::{DAY_MINUTES, read_areas, read_items, read_stand_downs, read_worked, released};
+use super::parts::{DAY_MINUTES, read_all, read_areas, read_items, read_stand_downs, read_worked, released};
 use super::victims::read_victims;
 
 /// The most minutes of all machines of a day.
 const MACHINE_MINUTES_MAX: i32 = 100_000;
+/// The most categories of ordnance that are suspected: more than there are.
+const SUSPECTED_MAX: usize = 20;
 /// The most people of one sex and age at a session.
 const GROUP_MAX: i32 = 1_000_000;
 
@@ -174,17 +176,15 @@ fn read_users(
 
 fn read_suspected(reader: &mut Reader, field: &str, sent: &[i32]) -> Option<()> {
     let mut known = BTreeSet::new();
-    let mut all = Some(());
-    for (index, category) in sent.iter().enumerate() {
-        let at = format!("{field}[{index}]");
-        let read: Option<pb::OrdnanceCategory> = reader.specified(&at, *category);
-        if !known.insert(category) {
-            reader.bad(at, "is there before; name each category once");
-            all = None;
+    let all = read_all(reader, field, (sent, SUSPECTED_MAX), |reader, field, category| {
+        let read: Option<pb::OrdnanceCategory> = reader.specified(field, *category);
+        if known.insert(*category) {
+            return read;
         }
-        all = all.and(read).map(|_| ());
-    }
-    all
+        reader.bad(field, "is there before; name each category once");
+        None
+    });
+    all.map(|_| ())
 }
 
 fn read_people(reader: &mut Reader, field: &str, sent: Option<pb::Beneficiaries>) -> Option<People> {

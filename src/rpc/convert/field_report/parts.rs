@@ -21,7 +21,7 @@ const ROWS_MAX: usize = 20;
 pub(super) const DAY_MINUTES: i32 = 1_440;
 
 /// Reads a list, each element under its own path. None when it is too long or an element is bad.
-fn read_all<S, T>(
+pub(super) fn read_all<S, T>(
     reader: &mut Reader,
     field: &str,
     (sent, max): (&[S], usize),

@@ -217,6 +217,15 @@ fn every_bad_field_of_a_victim_is_named_and_never_quoted() {
 }
 
 #[test]
+fn a_flood_of_suspected_ordnance_is_one_bad_field() {
+    let survey = pb::SurveyReport { suspected: vec![0; 100_000], ..pb::SurveyReport::default() };
+    let named = fields(&report(Body::Survey(survey)));
+    let suspected: Vec<_> =
+        named.iter().filter(|field| field.starts_with("report.survey.suspected")).collect();
+    assert_eq!(suspected, ["report.survey.suspected"]);
+}
+
+#[test]
 fn days_that_cannot_be_right_are_read_and_no_task_is_refused_where_one_is_needed() {
     for year in [1, 1989, 9999] {
         let day = Some(pb::Date { year, month: 1, day: 1 });
