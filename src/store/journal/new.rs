@@ -17,6 +17,23 @@ use crate::store::{broken_constraint, failed};
 /// The constraint that a request breaks which was answered before.
 pub(in crate::store) const ANSWERED_BEFORE: &str = "journal_request_id_scope_id_key";
 
+/// What moves a head, unless it has moved, and appends the events `$5` to `$10`: one text for what moves money and what does
+/// not.
+macro_rules! appended {
+    () => {
+        "head AS (
+    UPDATE journal_head SET revision = $3, recorded_at = $4
+     WHERE scope_id = $1 AND revision = $2 RETURNING scope_id
+), events AS (
+    INSERT INTO journal (scope_id, revision, recorded_at, request_id, kind, leaf_hash, payload, digest)
+    SELECT $1, n.revision, $4, n.request_id, n.kind, n.leaf_hash, n.payload, n.digest
+      FROM head, UNNEST($5::bigint[], $6::uuid[], $7::smallint[], $8::bytea[], $9::bytea[], $10::bytea[])
+                 AS n(revision, request_id, kind, leaf_hash, payload, digest)
+)"
+    };
+}
+pub(in crate::store) use appended;
+
 /// An event to append, with the request that made it.
 #[derive(Debug, Clone)]
 pub struct NewEvent {
@@ -107,19 +124,11 @@ pub async fn append_events(
 ) -> Result<(), Error> {
     let Some(last) = events.last() else { return Ok(()) };
     let scope = head.scope.uuid();
-    let moved: Result<i64, _> = sqlx::query_scalar(
-        "-- journal.append_events
-         WITH head AS (
-             UPDATE journal_head SET revision = $3, recorded_at = $4
-              WHERE scope_id = $1 AND revision = $2 RETURNING scope_id
-         ), events AS (
-             INSERT INTO journal (scope_id, revision, recorded_at, request_id, kind, leaf_hash, payload, digest)
-             SELECT $1, n.revision, $4, n.request_id, n.kind, n.leaf_hash, n.payload, n.digest
-               FROM head, UNNEST($5::bigint[], $6::uuid[], $7::smallint[], $8::bytea[], $9::bytea[], $10::bytea[])
-                          AS n(revision, request_id, kind, leaf_hash, payload, digest)
-         )
-         SELECT count(*) FROM head",
-    )
+    let moved: Result<i64, _> = sqlx::query_scalar(concat!(
+        "-- journal.append_events\nWITH ",
+        appended!(),
+        " SELECT count(*) FROM head"
+    ))
     .bind(scope)
     .bind(head.revision)
     .bind(last.revision)

@@ -8,7 +8,7 @@ use crate::domain::ids::OrganizationId;
 use crate::domain::program::{Allocation, Obligation, Reservation};
 use crate::error::Error;
 use crate::seeded::{Bug, seeded};
-use crate::store::journal::{ANSWERED_BEFORE, Head, NewEvent, leaf_hash, packed};
+use crate::store::journal::{ANSWERED_BEFORE, Head, NewEvent, appended, leaf_hash, packed};
 use crate::store::{broken_constraint, failed};
 
 /// What a batch did to one scope.
@@ -30,16 +30,11 @@ pub struct Booking {
 
 /// Everything hangs on `head`: when the fence does not hold it is empty, and so is all the rest. A balance that
 /// misses its row divides by zero: the statement may be a transaction by itself, so that it must fail by itself.
-const BOOK: &str = "-- ledger.book
-WITH head AS (
-    UPDATE journal_head SET revision = $3, recorded_at = $4
-     WHERE scope_id = $1 AND revision = $2 RETURNING scope_id
-), events AS (
-    INSERT INTO journal (scope_id, revision, recorded_at, request_id, kind, leaf_hash, payload, digest)
-    SELECT $1, n.revision, $4, n.request_id, n.kind, n.leaf_hash, n.payload, n.digest
-      FROM head, UNNEST($5::bigint[], $6::uuid[], $7::smallint[], $8::bytea[], $9::bytea[], $10::bytea[])
-                 AS n(revision, request_id, kind, leaf_hash, payload, digest)
-), balances AS (
+const BOOK: &str = concat!(
+    "-- ledger.book
+WITH ",
+    appended!(),
+    ", balances AS (
     UPDATE allocations a
        SET child_count = n.child_count, received = n.received, available = n.available,
            allocated_out = n.allocated_out, reserved = n.reserved, obligated = n.obligated,
@@ -73,7 +68,8 @@ WITH head AS (
            revision = excluded.revision
 )
 SELECT (SELECT count(*) FROM head),
-       (SELECT 1 / CAST(count(*) = cardinality($11) OR NOT EXISTS (SELECT FROM head) AS INTEGER)::bigint FROM balances)";
+       (SELECT 1 / CAST(count(*) = cardinality($11) OR NOT EXISTS (SELECT FROM head) AS INTEGER)::bigint FROM balances)"
+);
 
 /// Books. Answers whether the fence held; if not, nothing was written.
 ///
