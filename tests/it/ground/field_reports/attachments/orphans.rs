@@ -26,6 +26,8 @@ use crate::harness::{ManualClock, START, World, files_of, in_world};
 
 /// A second, in which whoever looks believes that everything is very old.
 const LATE: &str = "2200-01-01T00:00:00Z";
+/// What was first seen then is due when a test begins.
+const LONG_AGO: &str = "1998-01-01";
 
 /// Another process that looks after the same files, by a clock of its own: the service looks as well, and finds nothing that
 /// is due.
@@ -102,13 +104,17 @@ async fn an_upload_that_goes_on_is_not_taken_away_for_its_age() {
     .await;
 }
 
-/// The database says when it first saw an object without a row, and since when it is being deleted.
-async fn mark(world: &World, content: &[u8], deleting_since: Option<&str>) {
+/// The database says when it first saw an object without a row, and since when it is being deleted. The service, which looks
+/// once when it starts, may have marked it before.
+async fn mark(world: &World, content: &[u8], first_seen_at: &str, deleting_since: Option<&str>) {
     sqlx::query(
         "INSERT INTO orphans (sha256, size, first_seen_at, deleting_since)
-         VALUES (decode($1, 'hex'), 1, '1998-01-01', $2::timestamptz)",
+         VALUES (decode($1, 'hex'), 1, $2::timestamptz, $3::timestamptz)
+         ON CONFLICT (sha256) DO UPDATE
+         SET first_seen_at = excluded.first_seen_at, deleting_since = excluded.deleting_since",
     )
     .bind(digits(content))
+    .bind(first_seen_at)
     .bind(deleting_since)
     .execute(&mut world.database.connect().await)
     .await
@@ -130,7 +136,7 @@ async fn a_file_that_is_uploaded_while_its_orphan_is_collected_is_there_afterwar
             let photo = photo(seed, 3_000);
             let report = submitted(&tablet, &[&photo]).await;
             orphan(world, &photo);
-            mark(world, &photo, None).await;
+            mark(world, &photo, LONG_AGO, None).await;
             let id = &report.report_id;
             let ((), collected) =
                 tokio::join!(upload_patiently(&tablet.service, id, &photo), keeper.collect_orphans());
@@ -178,9 +184,11 @@ async fn an_object_is_deleted_long_after_it_was_first_seen_without_a_row_whateve
 #[tokio::test]
 async fn a_new_epoch_forgets_what_an_old_backup_has_seen() {
     in_world(async |world| {
-        let ((keeper, _), lost) = (keeper(world).await, photo(1, 100));
+        let ((keeper, clock), lost) = (keeper(world).await, photo(1, 100));
         orphan(world, &lost);
-        mark(world, &lost, None).await;
+        // Not due for the service, whose clock stands; due for the keeper, unless it was first seen when the test began.
+        mark(world, &lost, "1998-05-25", None).await;
+        clock.set("1998-07-05T12:00:00Z");
         renew_epoch(&world.store).await.unwrap();
         assert_eq!(keeper.collect_orphans().await.unwrap(), Collected::default());
         assert!(object_path(world, &lost).exists());
@@ -199,7 +207,7 @@ async fn a_file_whose_deletion_is_under_way_is_not_kept_until_that_is_over() {
         let report = submitted(&tablet, &[&photo]).await;
         let id = &report.report_id;
         orphan(world, &photo);
-        mark(world, &photo, Some("1998-06-15 11:30Z")).await;
+        mark(world, &photo, LONG_AGO, Some("1998-06-15 11:30Z")).await;
         clock.set("1998-06-15T12:00:00Z");
         let refused = upload(&tablet.service, id, &photo).await.unwrap_err();
         assert_eq!((refused.code(), reason(&refused).0.as_str()), (Code::Unavailable, "FILES_AWAY"));
