@@ -161,6 +161,7 @@ impl Facts {
             repeats: self.told.repeated_by(report),
             under_this_number: self.numbers.get(&(report.device, report.sequence)).copied(),
             base_missing,
+            counts: None,
             files: self.files_of(report),
             stops: task.map_or(&self.stops, |task| &task.stops).iter().filter_map(on_days(&zone)).collect(),
             task: task.map(known_task),

@@ -133,7 +133,8 @@ impl Changing for Deciding {
         }
         if turn.moves() {
             // What replaces a version says why.
-            let reason = if turn.begins.is_some() { &stored.amendment } else { decision.reason() };
+            let amended = turn.begins.is_some() && !stored.amendment.is_empty();
+            let reason = if amended { &stored.amendment } else { decision.reason() };
             settle(ground, &report, &turn, reason).await?;
         }
         report.state = state;

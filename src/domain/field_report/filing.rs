@@ -99,7 +99,7 @@ pub enum Filing {
         /// The newest version.
         newest: i32,
     },
-    /// The report takes no more versions.
+    /// The report takes no more versions: it was rejected or voided.
     Final(ReportState),
     /// It becomes the newest version.
     Newest {
@@ -127,9 +127,8 @@ pub fn file(known: Option<&Chain>, report: &FieldReport) -> Filing {
         Some(stored) if stored.content_sha256 == report.content_sha256 => Filing::There,
         Some(_) if report.base_version == 0 => Filing::Taken,
         Some(_) => Filing::Stale { newest: known.newest_version },
-        None if known.approved_version.is_some() => Filing::Final(ReportState::Approved),
-        None if known.state.is_final() => Filing::Final(known.state),
         None if version < known.newest_version => Filing::Gap,
+        None if known.state.is_final() => Filing::Final(known.state),
         None => Filing::Newest { base_missing: !versions.contains_key(&report.base_version) },
     }
 }
@@ -214,11 +213,24 @@ pub(super) mod tests {
         assert_eq!(put(&mut chain, &version(1, 2)), Filing::Taken);
         assert_eq!(put(&mut chain, &version(2, 2)), Filing::Newest { base_missing: false });
         assert_eq!(put(&mut chain, &version(2, 3)), Filing::Stale { newest: 2 });
-        if let Some(chain) = &mut chain {
-            chain.report.state = ReportState::Approved;
+    }
+
+    #[test]
+    fn what_was_rejected_or_voided_takes_no_newer_version_and_what_counts_does() {
+        for state in [ReportState::Approved, ReportState::Rejected, ReportState::Voided] {
+            let mut chain = None;
+            put(&mut chain, &version(2, 2));
+            if let Some(chain) = &mut chain {
+                chain.report.state = state;
+            }
+            let expected = match state {
+                ReportState::Approved => Filing::Newest { base_missing: false },
+                _ => Filing::Final(state),
+            };
+            assert_eq!(file(chain.as_ref(), &version(3, 3)), expected, "{state}");
+            assert_eq!(put(&mut chain, &version(2, 2)), Filing::There);
+            assert_eq!(put(&mut chain, &version(1, 1)), Filing::Gap, "what was replaced long ago came late");
         }
-        assert_eq!(put(&mut chain, &version(3, 3)), Filing::Final(ReportState::Approved));
-        assert_eq!(put(&mut chain, &version(1, 1)), Filing::There);
     }
 
     proptest! {

@@ -81,17 +81,18 @@ async fn insert_mended(conn: &mut PgConnection, filed: &Filed<'_>) -> Result<(),
 
 async fn save_reports(conn: &mut PgConnection, filed: &Filed<'_>) -> Result<(), Error> {
     let of = &filed.reports;
+    // The version that counts is told although it stays: a row that is to be inserted is checked before the conflict is.
     let done = sqlx::query(
         "-- field_report.save_reports
          INSERT INTO reports (organization_id, report_id, first_revision, device_id, team_id, task_id, program_id, kind,
-                work_date, newest_version, state, hold_reasons, claimed, revision)
+                work_date, newest_version, state, hold_reasons, claimed, approved_version, revision)
          SELECT $1, n.report_id, n.first_revision, n.device_id, n.team_id, n.task_id, n.program_id, n.kind,
                 n.work_date, n.newest_version, n.state, string_to_array(n.holds, ','),
-                string_to_array(n.claimed, ',')::bigint[], n.revision
+                string_to_array(n.claimed, ',')::bigint[], n.approved_version, n.revision
            FROM UNNEST($2::uuid[], $3::bigint[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $8::text[],
-                       $9::date[], $10::int[], $11::text[], $12::text[], $13::bigint[], $14::text[])
+                       $9::date[], $10::int[], $11::text[], $12::text[], $13::bigint[], $14::text[], $15::int[])
                 AS n(report_id, first_revision, device_id, team_id, task_id, program_id, kind, work_date,
-                     newest_version, state, holds, revision, claimed)
+                     newest_version, state, holds, revision, claimed, approved_version)
          ON CONFLICT (report_id) DO UPDATE
             SET device_id = excluded.device_id, team_id = excluded.team_id, task_id = excluded.task_id,
                 program_id = excluded.program_id, kind = excluded.kind, work_date = excluded.work_date,
@@ -113,6 +114,7 @@ async fn save_reports(conn: &mut PgConnection, filed: &Filed<'_>) -> Result<(), 
     .bind(of.iter().map(|row| joined(&row.holds, |held: &HoldReason| held.word().to_owned(), ",")).collect::<Vec<_>>())
     .bind(of.iter().map(|row| row.revision).collect::<Vec<_>>())
     .bind(of.iter().map(|row| claimed(&row.claimed)).collect::<Vec<_>>())
+    .bind(of.iter().map(|row| row.approved_version).collect::<Vec<_>>())
     .execute(conn)
     .await
     .map_err(failed)?;

@@ -25,6 +25,7 @@ mod report_stream_parts;
 mod review;
 mod rig;
 mod rights;
+mod seasons;
 mod streams;
 mod torture;
 mod versions;

@@ -13,7 +13,14 @@
 //!   `field::remarks_of_a_reviewer_come_back_to_the_device_until_they_are_answered`;
 //! - hotosm/field-tm#1841, nobody knows when something has changed: `report_stream`;
 //! - getodk/central#669 and #705, offline edits that came out of order and were stuck:
-//!   `versions::versions_that_arrive_backwards_end_as_if_they_had_come_in_order`.
+//!   `versions::versions_that_arrive_backwards_end_as_if_they_had_come_in_order`;
+//! - kobotoolbox/enketo-express#776, "already have it" that loses photos:
+//!   `attachments::whole::enketo_express_776_a_known_report_does_not_hide_that_its_photos_are_missing`;
+//! - getodk/collect#7356, uploads that begin anew at every try:
+//!   `attachments::resume::collect_7356_a_retry_goes_on_at_the_byte_where_the_link_broke`;
+//! - Esri/Survey123Community#543, a crash that loses the survey:
+//!   `field::survey123_543_a_capture_that_is_killed_anywhere_loses_nothing_that_it_told`;
+//! - the question that makes a new service of the minimum data (GICHD): `seasons`.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
