@@ -10,6 +10,7 @@ pub mod attachment;
 pub mod audit;
 pub mod change;
 pub mod embedded;
+mod failure;
 pub mod feed;
 pub mod field_report;
 pub mod funding;
@@ -43,7 +44,10 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 use crate::error::{Away, Error};
+use crate::store::failure::commit_failed;
 use crate::store::line::Line;
+
+pub(crate) use failure::{broken_constraint, expect_rows, failed};
 
 /// How often a transaction is tried when it loses to a concurrent one.
 pub const TRIES_MAX: u32 = 5;
@@ -353,52 +357,4 @@ where
         tracing::debug!(error = %lost, "rollback on a lost connection");
     }
     answer
-}
-
-/// Turns a failure of the database into the service's own words. The driver's text stays inside.
-#[must_use]
-pub(crate) fn failed(error: sqlx::Error) -> Error {
-    match &error {
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed => Error::Unavailable(Away::Database),
-        sqlx::Error::Database(told) => match told.code().as_deref() {
-            // serialization_failure, deadlock_detected, lock_not_available.
-            Some("40001" | "40P01" | "55P03") => Error::Contended,
-            // Connection exceptions, shutdowns, too many connections, statement timeout.
-            Some(code) if code.starts_with("08") || code.starts_with("57P") => {
-                Error::Unavailable(Away::Database)
-            }
-            Some("53300" | "57014" | "25P03") => Error::Unavailable(Away::Database),
-            _ => Error::Internal(Box::new(error)),
-        },
-        _ => Error::Internal(Box::new(error)),
-    }
-}
-
-/// A connection lost at commit leaves the outcome open; a refusal of the commit does not.
-fn commit_failed(error: sqlx::Error) -> Error {
-    match failed(error) {
-        Error::Unavailable(Away::Database) => Error::Unavailable(Away::OutcomeUnknown),
-        other => other,
-    }
-}
-
-/// The constraint that a failed statement broke, if that is why it failed.
-#[must_use]
-pub(crate) fn broken_constraint(error: &sqlx::Error) -> Option<&str> {
-    match error {
-        sqlx::Error::Database(told) => told.constraint(),
-        _ => None,
-    }
-}
-
-/// An update that misses its row is a broken invariant, never a silent success.
-pub(crate) fn expect_rows(affected: u64, expected: usize) -> Result<(), Error> {
-    if usize::try_from(affected) == Ok(expected) {
-        return Ok(());
-    }
-    Err(Error::bug(format!("an update touched {affected} rows, not {expected}")))
 }

@@ -6,7 +6,8 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, PgConnection};
 
 use crate::error::{Away, Error};
-use crate::store::{ACQUIRE_TIMEOUT, commit_failed, failed};
+use crate::store::failure::commit_failed;
+use crate::store::{ACQUIRE_TIMEOUT, failed};
 
 /// Settings of a writer's session, beside those of every session. A writer reads by key only, a few rows
 /// or a few thousand. Without the other ways to go, the planner takes the index for a table that it believes
