@@ -41,6 +41,10 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 const RESULTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/results");
 const DRAFTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/attachments");
 const DATABASE: &str = "attachments";
+/// Tablets have the allocator of the binary as well.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Connections at a time.
 const LANES: [usize; 2] = [1, 4];
 

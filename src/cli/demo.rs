@@ -1,9 +1,11 @@
 //! `safelane demo`: serves, and plays the example program through the public API as any client would, while
-//! a budget stream shows what each step did; then it records teams and land and shows the land ledger. Ids are derived from names, so playing it again on the same
-//! data changes nothing: every step is answered as it was the first time.
+//! a budget stream shows what each step did; then it records teams and land, shows the land ledger, and sends the outbox of
+//! a tablet. Ids are derived from names, so playing it again on the same data changes nothing: every step is answered as it
+//! was the first time.
 
 mod land;
 mod play;
+mod reports;
 mod steps;
 mod teams;
 
@@ -129,7 +131,8 @@ async fn play_and_watch(address: SocketAddr, out: &mut (dyn Write + Send)) -> Re
         }
     }
     say(out, &teams::record_teams(connection.clone()).await?)?;
-    Surveyor::new(connection).play(out).await?;
+    Surveyor::new(connection.clone()).play(out).await?;
+    reports::send_reports(connection, out).await?;
     let (authorized, revision) = player.authorized().await?;
     say(out, &format!("\nAuthorized: {authorized} at revision {revision}."))?;
     say(out, &format!("Resume token of the stream: {}", watch.token))

@@ -212,6 +212,10 @@ async fn the_demo_shows_the_example_and_can_be_played_again() {
         let shown = text(&played.stdout);
         assert!(played.status.success(), "{shown}{}", text(&played.stderr));
         assert!(shown.contains("INSUFFICIENT_AVAILABLE"), "{shown}");
+        assert!(shown.contains("2098-06-15 has not come"), "what is held says why: {shown}");
+        assert!(shown.contains("all numbers up to 3 are durable; 0 are missing"), "{shown}");
+        let again = shown.matches("ALREADY_STORED").count();
+        assert_eq!(again, if revisions.is_empty() { 3 } else { 6 }, "{shown}");
         let authorized = shown.lines().find(|line| line.starts_with("Authorized: ")).expect("the sum");
         assert!(authorized.starts_with("Authorized: USD 85,000,000.00 at revision "), "{authorized}");
         revisions.push(authorized.to_owned());
