@@ -11,6 +11,7 @@ mod land;
 mod reads;
 pub mod review;
 mod reviewers;
+mod strength;
 mod told;
 pub mod turns;
 

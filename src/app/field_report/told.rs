@@ -78,7 +78,8 @@ impl Told {
 
     fn compare_with(&mut self, keys: &[Key], reports: Vec<Compared>, tells: Tells) -> Result<(), Error> {
         for found in reports {
-            let key = keys.get(found.key).ok_or_else(|| Error::bug("a report of no key that was asked for"))?;
+            let key =
+                keys.get(found.key).ok_or_else(|| Error::bug("a report of no key that was asked for"))?;
             let tells = (found.first_revision, tells(&found.content)?);
             self.by.entry(*key).or_default().insert(found.id, tells);
         }

@@ -4,6 +4,7 @@ use safelane::rpc::pb;
 use safelane::rpc::pb::field_report::Body;
 use safelane::rpc::pb::safety_stop::Target;
 
+use super::personal::{accident, victim};
 use super::rig::{Tablet, item, outcome, reasons};
 use crate::bad_input::day;
 use crate::ground::tasks::Works;
@@ -147,6 +148,27 @@ async fn a_find_that_was_sent_twice_under_two_ids_is_held_and_two_finds_of_a_day
         // A rejected one is in nobody's way.
         Works::run(world, "UPDATE reports SET state = 'REJECTED'".to_owned()).await;
         assert_eq!(outcome(&tablet.submit(&again(&other)).await.unwrap()), "STORED");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_accident_that_was_tapped_twice_with_new_ids_of_its_victims_is_held() {
+    in_world(async |world| {
+        let tablet = Tablet::open(world).await;
+        let first = accident(&tablet, vec![victim("Nyasha Ncube")]);
+        assert_eq!(outcome(&tablet.submit(&first).await.unwrap()), "STORED");
+        // Id and salt are drawn anew.
+        let again = accident(&tablet, vec![victim("Nyasha Ncube")]);
+        let holds = held(&tablet, &again, &["POSSIBLE_DUPLICATE"]).await;
+        assert_eq!(holds[0].subject_id, first.report_id);
+        // With another number of victims it is another accident, and with other words.
+        let two = accident(&tablet, vec![victim("Nyasha Ncube"), victim("Tendai Moyo")]);
+        let words =
+            pb::FieldReport { note: "at the ford".to_owned(), ..accident(&tablet, vec![victim("N")]) };
+        for other in [two, words] {
+            assert_eq!(outcome(&tablet.submit(&other).await.unwrap()), "STORED");
+        }
     })
     .await;
 }
