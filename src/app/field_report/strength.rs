@@ -50,7 +50,8 @@ impl Strength {
             .collect();
         if !tasks.is_empty() {
             let tasks: Vec<(TaskId, Date)> = tasks.into_iter().collect();
-            strength.spent = list_days_spent(conn, &tasks).await?.into_iter().collect();
+            let spent = list_days_spent(conn, &tasks).await?.into_iter();
+            strength.spent = spent.map(|(task, day, spent)| ((task, day), spent)).collect();
         }
         Ok(strength)
     }

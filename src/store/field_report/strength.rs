@@ -41,7 +41,7 @@ pub async fn list_member_days(
 pub async fn list_days_spent(
     conn: impl PgExecutor<'_>,
     tasks: &[(TaskId, Date)],
-) -> Result<Vec<((TaskId, Date), DaysSpent)>, Error> {
+) -> Result<Vec<(TaskId, Date, DaysSpent)>, Error> {
     // OFFSET as in `facts::list_alike`: each assignment is asked by its key.
     let rows: Vec<(Uuid, jiff_sqlx::Date, i64, i64)> = sqlx::query_as(
         "-- field_report.list_days_spent
@@ -67,7 +67,7 @@ pub async fn list_days_spent(
     .await
     .map_err(failed)?;
     let read = |(task, day, people, machines): (_, jiff_sqlx::Date, _, _)| {
-        ((TaskId::new(task), day.to_jiff()), DaysSpent { people, machines })
+        (TaskId::new(task), day.to_jiff(), DaysSpent { people, machines })
     };
     Ok(rows.into_iter().map(read).collect())
 }

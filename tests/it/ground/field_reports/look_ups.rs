@@ -55,16 +55,16 @@ async fn claims_members_and_days_are_read_by_key_with_old_and_with_new_statistic
         for statistics in ["SELECT 1", "ANALYZE reports, assignments, assignment_people, members"] {
             let begin = format!("BEGIN; {}; {statistics}", others(&tablet));
             sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut conn).await.expect("it is written");
-            let tables = ["reports", "assignments", "assignment_people", "members"];
+            let names = ["reports", "assignments", "assignment_people", "members"];
             let mut before = Vec::new();
-            for table in tables {
+            for table in names {
                 before.push(rows_read(&mut conn, table).await);
             }
             list_claims(&mut conn, operator, &[team], &[task]).await.expect("claims");
             let spent = list_days_spent(&mut conn, &[(task, date(1998, 6, 15))]).await.expect("days");
-            assert_eq!(spent[0].1.people, 15);
+            assert_eq!(spent[0].2.people, 15);
             assert_eq!(list_member_days(&mut conn, &[team]).await.expect("members").len(), 1);
-            for (table, before) in tables.into_iter().zip(before) {
+            for (table, before) in names.into_iter().zip(before) {
                 let read = rows_read(&mut conn, table).await - before;
                 assert!((1..=10).contains(&read), "{read} rows of {table} after {statistics}");
             }
