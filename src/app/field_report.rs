@@ -11,6 +11,7 @@ mod land;
 mod reads;
 pub mod review;
 mod reviewers;
+mod strength;
 mod told;
 pub mod turns;
 
@@ -22,6 +23,7 @@ use crate::app::rights::may_act_for;
 use crate::domain::caller::{Caller, Role};
 use crate::domain::field_report::clock::DeviceClock;
 use crate::domain::field_report::filing::{Chain, Filing, KnownReport, amend, file, version_of};
+use crate::domain::field_report::halt::HaltAnswer;
 use crate::domain::field_report::review::expect_amendable;
 use crate::domain::field_report::sequence::SyncState;
 use crate::domain::field_report::{FieldReport, Hold, Receipt, ReportOutcome, ReportState};
@@ -67,6 +69,8 @@ pub struct Submitted {
     pub sync_state: SyncState,
     /// Why the details of its victims that came with it are not stored; none when they are, or when none came.
     pub details_not_kept: Option<Refusal>,
+    /// What became of the safety stop that it asks for; none when it asks for none.
+    pub halt: Option<HaltAnswer>,
 }
 
 /// What became of a report of a group; reports of one transaction may have failed together.
@@ -94,13 +98,8 @@ impl App {
         for (operator, (places, group)) in groups {
             let asked: Vec<Option<Asked>> = group.iter().map(|sent| Asked::by(&sent.report)).collect();
             let taken = self.take_in(caller, operator, group).await;
-            for (place, (mut answer, asked)) in places.into_iter().zip(taken.into_iter().zip(asked)) {
-                if let (Ok(_), Some(asked)) = (&answer, asked)
-                    && let Err(error) = self.halt(caller, operator, asked).await
-                {
-                    answer = Err(Arc::new(error));
-                }
-                answers[place] = Some(answer);
+            for (place, (answer, asked)) in places.into_iter().zip(taken.into_iter().zip(asked)) {
+                answers[place] = Some(self.halted(caller, operator, answer, asked).await);
             }
         }
         let lost = || Err(Arc::new(Error::bug("a report without its answer")));
@@ -125,12 +124,24 @@ impl App {
         let asked = Asked::by(&report);
         let sent = Sent { report, clock: None, amendment: Some(reason) };
         let answer = self.take_in(caller, operator, vec![sent]).await.pop();
-        let answer =
-            answer.unwrap_or_else(|| Err(Arc::new(Error::bug("an amendment without its answer"))))?;
-        if let Some(asked) = asked {
-            self.halt(caller, operator, asked).await?;
-        }
-        Ok(answer)
+        let answer = answer.unwrap_or_else(|| Err(Arc::new(Error::bug("an amendment without its answer"))));
+        self.halted(caller, operator, answer, asked).await
+    }
+
+    /// An answer, after the safety stop was raised that its report asks for.
+    async fn halted(
+        &self,
+        caller: &Caller,
+        operator: OrganizationId,
+        answer: Answer,
+        asked: Option<Asked>,
+    ) -> Answer {
+        let (submitted, asked) = match (answer, asked) {
+            (Ok(submitted), Some(asked)) => (submitted, asked),
+            (answer, _) => return answer,
+        };
+        let halt = Some(self.halt(caller, operator, asked).await?);
+        Ok(Submitted { halt, ..submitted })
     }
 
     /// The operator whose report each is: the caller's own. An administrator reports for whichever team is named; none

@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod credit;
 pub mod filing;
+pub mod halt;
 pub mod media;
 pub mod outputs;
 pub mod quarantine;

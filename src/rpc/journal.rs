@@ -49,6 +49,12 @@ fn report_tells(content: &[u8]) -> Result<[u8; 32], Error> {
             let receipt = pb::ExpenseClaim { payee, reference, amount, ..pb::ExpenseClaim::default() };
             pb::FieldReport { body: Some(Body::ExpenseClaim(receipt)), ..pb::FieldReport::default() }
         }
+        // A device draws the ids of victims and the salt of their hashes anew: of them only the number tells something.
+        Some(Body::Accident(mut accident)) => {
+            accident.victims.fill(pb::Victim::default());
+            let body = Some(Body::Accident(accident));
+            pb::FieldReport { body, note: sent.note, ..pb::FieldReport::default() }
+        }
         body => pb::FieldReport { body, note: sent.note, ..pb::FieldReport::default() },
     };
     Ok(Sha256::digest(told.encode_to_vec()).into())

@@ -9,4 +9,5 @@ pub mod known;
 pub mod listing;
 pub mod review;
 pub(super) mod rows;
+pub mod strength;
 pub mod write;

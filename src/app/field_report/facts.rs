@@ -13,17 +13,20 @@ use crate::domain::field_report::filing::KnownReport;
 use crate::domain::field_report::quarantine::{Known, KnownTask};
 use crate::domain::field_report::sequence::Received;
 use crate::domain::field_report::{Attachment, AttachmentStates, FieldReport};
-use crate::domain::ids::{DeviceId, OrganizationId, ProgramId, ReportId, SafetyStopId, TaskId, TeamId};
+use crate::domain::ids::{
+    DeviceId, OrganizationId, ProgramId, ReportId, SafetyStopId, SiteId, TaskId, TeamId,
+};
 use crate::error::Error;
 use crate::store::Connection;
 use crate::store::accreditation::list_for;
 use crate::store::attachment::list_present;
 use crate::store::field_report::facts::{
-    Alike, OrderedTask, Stopped, list_alike, list_operator_stops, list_ordered_tasks, list_owners, list_sent,
+    Alike, OrderedTask, Stopped, list_alike, list_ordered_tasks, list_owners, list_sent, list_stops,
 };
 use crate::store::field_report::known::list_numbers;
 
 use super::Sent;
+use super::strength::Strength;
 use super::told::{Tells, Told};
 
 /// Seconds of a minute.
@@ -34,13 +37,15 @@ pub(super) struct Facts {
     operator: OrganizationId,
     teams: BTreeSet<TeamId>,
     tasks: BTreeMap<TaskId, OrderedTask>,
-    /// Safety stops of the operator, if work was reported of which no task is known.
-    stops: Vec<Stopped>,
+    /// Safety stops of the operator, if work was reported of which no task is known, and those of sites that are named and
+    /// not the task's.
+    stops: Vec<(Option<SiteId>, Stopped)>,
     sent: Vec<(TeamId, TaskId, Days)>,
     accreditations: Vec<Accreditation>,
     /// Reports by what makes them alike, those that were received first before the others.
     alike: BTreeMap<Alike, BTreeSet<(i64, ReportId)>>,
     told: Told,
+    strength: Strength,
     numbers: BTreeMap<(DeviceId, i64), ReportId>,
     /// Size and media type of files that are there, by their SHA-256.
     files: BTreeMap<[u8; 32], (i64, String)>,
@@ -74,6 +79,7 @@ impl Facts {
             accreditations: Vec::new(),
             alike: BTreeMap::new(),
             told: Told::default(),
+            strength: Strength::default(),
             numbers: BTreeMap::new(),
             files: BTreeMap::new(),
         };
@@ -84,11 +90,13 @@ impl Facts {
         if !tasks.is_empty() {
             facts.load_work(conn, (&teams, &tasks), worked).await?;
         }
-        let nowhere =
-            |report: &FieldReport| report.kind.is_halted_by_stops() && facts.task_of(report).is_none();
-        if reports().any(nowhere) {
-            facts.stops = list_operator_stops(&mut *conn, operator, worked).await?;
+        let halted = || reports().filter(|report| report.kind.is_halted_by_stops());
+        let elsewhere = distinct(halted().flat_map(|report| facts.sites_beside(report)).map(SiteId::uuid));
+        if !elsewhere.is_empty() || halted().any(|report| facts.task_of(report).is_none()) {
+            facts.stops = list_stops(&mut *conn, operator, &elsewhere, worked).await?;
         }
+        let (ours, ordered) = (|team| facts.teams.contains(&team), |task| facts.tasks.contains_key(&task));
+        facts.strength = Strength::load(&mut *conn, group, ours, ordered).await?;
         let keys: BTreeSet<Alike> = reports()
             .filter_map(|report| Some((report.team, report.task?, report.work_date, report.kind)))
             .filter(|key| key.3.is_daily())
@@ -139,6 +147,25 @@ impl Facts {
         self.tasks.get(&report.task?)
     }
 
+    /// Sites that a report names and that are none of a known task.
+    fn sites_beside(&self, report: &FieldReport) -> impl Iterator<Item = SiteId> {
+        let task = self.task_of(report);
+        let of_task =
+            move |id: &SiteId| task.is_some_and(|task| task.sites.iter().any(|site| site.id == *id));
+        report.claims.sites.iter().copied().filter(move |site| !of_task(site))
+    }
+
+    /// Safety stops that may halt a report's work.
+    fn stops_of(&self, report: &FieldReport) -> Vec<Stopped> {
+        let task = self.task_of(report);
+        let halts = |target: &Option<SiteId>| match target {
+            Some(site) => self.sites_beside(report).any(|beside| beside == *site),
+            None => task.is_none(),
+        };
+        let others = self.stops.iter().filter(|(target, _)| halts(target)).map(|(_, stop)| *stop);
+        task.map_or(&[][..], |task| &task.stops).iter().copied().chain(others).collect()
+    }
+
     /// The program of that task.
     pub(super) fn program_of(&self, report: &FieldReport) -> Option<ProgramId> {
         Some(self.task_of(report)?.program)
@@ -157,13 +184,15 @@ impl Facts {
             team: self.teams.contains(&team),
             assigned: self.sent.iter().any(assigned),
             accredited: task.is_none_or(|task| self.accredited(report, task)),
+            members: self.strength.members_of(report),
+            spent: self.strength.spent_on(report),
             alike: self.alike_to(report),
             repeats: self.told.repeated_by(report),
             under_this_number: self.numbers.get(&(report.device, report.sequence)).copied(),
             base_missing,
             counts: None,
             files: self.files_of(report),
-            stops: task.map_or(&self.stops, |task| &task.stops).iter().filter_map(on_days(&zone)).collect(),
+            stops: self.stops_of(report).iter().filter_map(on_days(&zone)).collect(),
             task: task.map(known_task),
         }
     }
@@ -232,7 +261,12 @@ fn device_zone(report: &FieldReport) -> TimeZone {
 }
 
 fn known_task(task: &OrderedTask) -> KnownTask {
-    KnownTask { state: task.state, sites: task.sites.clone(), has_cover: task.has_cover }
+    KnownTask {
+        state: task.state,
+        sites: task.sites.clone(),
+        has_cover: task.has_cover,
+        activity: task.activity,
+    }
 }
 
 /// The days on which a stop was in force.

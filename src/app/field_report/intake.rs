@@ -321,7 +321,7 @@ impl Intake {
     ) -> Submitted {
         let nothing = Received::default();
         let sync_state = self.devices.get(&report.device).unwrap_or(&nothing).state(report.device);
-        Submitted { outcome, holds, receipt, sync_state, details_not_kept: None }
+        Submitted { outcome, holds, receipt, sync_state, details_not_kept: None, halt: None }
     }
 }
 

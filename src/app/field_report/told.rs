@@ -3,26 +3,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::civil::{Date, date};
+use jiff::civil::Date;
 
-use crate::domain::days::Days;
 use crate::domain::field_report::filing::KnownReport;
 use crate::domain::field_report::{FieldReport, ReportKind};
 use crate::domain::ids::{OrganizationId, ReportId, TaskId, TeamId};
 use crate::error::Error;
 use crate::store::Connection;
-use crate::store::field_report::compared::{Comparable, list_compared};
+use crate::store::field_report::compared::{Comparable, Compared, list_claims, list_compared};
 
 use super::Sent;
-
-/// The first and last days that there are, for what happens once a task.
-const ANY_DAY: (Date, Date) = (date(1, 1, 1), date(9999, 12, 31));
 
 /// How to say what a content tells, as a hash.
 pub(super) type Tells = fn(&[u8]) -> Result<[u8; 32], Error>;
 
-/// What reports must share before it is asked whether they tell the same; no day where that is any.
-type Key = (TeamId, TaskId, Option<Date>, ReportKind);
+/// What reports must share before it is asked whether they tell the same. No team and day where that is any: a receipt is
+/// paid once, whoever of the operator claims it.
+type Key = (Option<(TeamId, Date)>, TaskId, ReportKind);
 
 /// What is told by new reports, and by those that they are compared with.
 #[derive(Default)]
@@ -34,8 +31,8 @@ pub(super) struct Told {
 }
 
 fn key_of(team: TeamId, task: Option<TaskId>, day: Date, kind: ReportKind) -> Option<Key> {
-    let day = (!kind.is_once_a_task()).then_some(day);
-    (!kind.is_daily()).then_some((team, task?, day, kind))
+    let on_a_day = (!kind.is_once_a_task()).then_some((team, day));
+    (!kind.is_daily()).then_some((on_a_day, task?, kind))
 }
 
 fn key_of_new(report: &FieldReport) -> Option<Key> {
@@ -44,12 +41,6 @@ fn key_of_new(report: &FieldReport) -> Option<Key> {
 
 fn key_of_known(report: &KnownReport) -> Option<Key> {
     key_of(report.team, report.task, report.work_date, report.kind)
-}
-
-fn comparable(key: &Key) -> Result<Comparable, Error> {
-    let (team, task, day, kind) = *key;
-    let (first, last) = day.map_or(ANY_DAY, |day| (day, day));
-    Ok((team, task, Days::new(first, Some(last)).map_err(Error::bug)?, kind))
 }
 
 impl Told {
@@ -67,18 +58,32 @@ impl Told {
                 told.new.insert(report.content_sha256, tells(&report.content)?);
             }
         }
-        if keys.is_empty() {
-            return Ok(told);
+        let comparable = |key: &Key| key.0.map(|(team, day)| (team, key.1, day, key.2));
+        let asked: Vec<(Key, Comparable)> =
+            keys.iter().filter_map(|key| Some((*key, comparable(key)?))).collect();
+        if !asked.is_empty() {
+            let (keys, asked): (Vec<Key>, Vec<Comparable>) = asked.into_iter().unzip();
+            told.compare_with(&keys, list_compared(&mut *conn, operator, &asked).await?, tells)?;
         }
-        let keys: Vec<Key> = keys.into_iter().collect();
-        let asked: Vec<Comparable> = keys.iter().map(comparable).collect::<Result<_, _>>()?;
-        for found in list_compared(conn, operator, &asked).await? {
+        let claimed: Vec<Key> = keys.into_iter().filter(|key| key.0.is_none()).collect();
+        if !claimed.is_empty() {
+            let tasks: Vec<TaskId> = claimed.iter().map(|key| key.1).collect();
+            let claims = group.iter().filter(|sent| sent.report.kind.is_once_a_task());
+            let teams: BTreeSet<TeamId> = claims.map(|sent| sent.report.team).collect();
+            let teams: Vec<TeamId> = teams.into_iter().collect();
+            told.compare_with(&claimed, list_claims(conn, operator, &teams, &tasks).await?, tells)?;
+        }
+        Ok(told)
+    }
+
+    fn compare_with(&mut self, keys: &[Key], reports: Vec<Compared>, tells: Tells) -> Result<(), Error> {
+        for found in reports {
             let key =
                 keys.get(found.key).ok_or_else(|| Error::bug("a report of no key that was asked for"))?;
             let tells = (found.first_revision, tells(&found.content)?);
-            told.by.entry(*key).or_default().insert(found.id, tells);
+            self.by.entry(*key).or_default().insert(found.id, tells);
         }
-        Ok(told)
+        Ok(())
     }
 
     /// The report that told the same first, if another did.

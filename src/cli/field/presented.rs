@@ -100,10 +100,11 @@ fn event_line(event: &Event) -> Option<String> {
             format!("sending {reports} reports and {files} files ({size})")
         }
         Event::Round { .. } | Event::Durable { .. } => return None,
-        Event::Acknowledged { reference, held, details } => {
+        Event::Acknowledged { reference, held, details, halt } => {
+            let halt = if halt.is_empty() { String::new() } else { format!("; {halt}") };
             let held = if held.is_empty() { String::new() } else { format!(", held: {}", held.join("; ")) };
             let details = if details.is_empty() { String::new() } else { format!("; {details}") };
-            format!("acknowledged {reference}{held}{details}")
+            format!("acknowledged {reference}{held}{details}{halt}")
         }
         Event::Refused { report_id, told } => format!("REFUSED {}: {told}", shown::short(report_id)),
         Event::Uploaded { sha256 } => format!("uploaded {}", sha256.get(..12).unwrap_or(sha256)),
@@ -120,8 +121,8 @@ fn event_json(event: &Event) -> Value {
         Event::Round { reports, files, bytes } => {
             json!({ "event": "round", "reports": reports, "files": files, "bytes": bytes })
         }
-        Event::Acknowledged { reference, held, details } => {
-            json!({ "event": "acknowledged", "reference": reference, "held": held, "details_not_kept": details })
+        Event::Acknowledged { reference, held, details, halt } => {
+            json!({ "event": "acknowledged", "reference": reference, "held": held, "details_not_kept": details, "halt": halt })
         }
         Event::Refused { report_id, told } => {
             json!({ "event": "refused", "report_id": report_id, "told": told })

@@ -132,6 +132,8 @@ pub enum Event {
         held: Vec<String>,
         /// Why the details of its victims are not kept, in words; empty when they are.
         details: String,
+        /// What became of the safety stop that it asks for; empty when it asks for none.
+        halt: String,
     },
     /// A report was refused.
     Refused {

@@ -7,13 +7,16 @@ use std::collections::BTreeMap;
 use jiff::civil::{Date, date};
 use uuid::Uuid;
 
+use crate::domain::activity::ActivityType;
 use crate::domain::days::Days;
 use crate::domain::field_report::media::hold_of;
 use crate::domain::field_report::reference::reference;
-use crate::domain::field_report::{FieldReport, Hold, HoldReason, ReportKind};
+use crate::domain::field_report::{FieldReport, Hold, HoldReason};
 use crate::domain::ids::{ReportId, SafetyStopId, SiteId};
 use crate::domain::site::BoundingBox;
 use crate::domain::task::TaskState;
+
+pub use capacity::{DaysSpent, sums_up_days, tells_searchers};
 
 /// Before this day no report of a device is plausible: most likely its clock was reset.
 pub const WORK_DATE_MIN: Date = date(1990, 1, 1);
@@ -42,6 +45,8 @@ pub struct KnownTask {
     pub sites: Vec<KnownSite>,
     /// Whether it was mobilised with medical cover.
     pub has_cover: bool,
+    /// Its method.
+    pub activity: Option<ActivityType>,
 }
 
 /// What the server knows when a report arrives.
@@ -54,17 +59,21 @@ pub struct Known {
     pub team: bool,
     /// The task, if it is one of the operator.
     pub task: Option<KnownTask>,
-    /// Safety stops of the task, its sites and the operator; of the operator alone where no task is known. With the days
-    /// on which they were in force.
+    /// Safety stops of the task, its sites and the operator, and of the sites that the report names; without a known task
+    /// of the operator and those sites. With the days on which they were in force.
     pub stops: Vec<(SafetyStopId, Days)>,
     /// Whether an assignment sent the team there on that day.
     pub assigned: bool,
     /// Whether operator and team were accredited for the method on that day.
     pub accredited: bool,
+    /// How many members the team had on that day; none when it is not known who its members are.
+    pub members: Option<i64>,
+    /// The days that people and machines spent on the task until that day, if they are known.
+    pub spent: Option<DaysSpent>,
     /// Another report of the same team, task, day and kind that counts or may count; for kinds that are daily.
     pub alike: Option<ReportId>,
     /// Another report of the same team, task and kind that tells the same, and counts or may count; for kinds of which
-    /// several a day are usual.
+    /// several a day are usual. A receipt may be another team's.
     pub repeats: Option<ReportId>,
     /// What the device sent under this number before, if it was something else.
     pub under_this_number: Option<ReportId>,
@@ -215,10 +224,7 @@ fn of_others(report: &FieldReport, known: &Known, found: &mut Vec<Hold>) {
 }
 
 fn of_areas(report: &FieldReport, known: &Known, found: &mut Vec<Hold>) {
-    // Only a day's report has the hours of its work; the others sum up days or cancel land that nobody searched.
-    let beyond =
-        Some(&report.claims).filter(|_| report.kind == ReportKind::Progress).and_then(capacity::beyond);
-    if let Some(text) = beyond {
+    for text in capacity::beyond(report, known) {
         hold(found, HoldReason::ImplausibleArea, None, text);
     }
     let Some(task) = &known.task else { return };

@@ -11,6 +11,8 @@ use crate::rpc::pb;
 use crate::rpc::read::Reader;
 use crate::store::field_report::listing::ReportFilter;
 
+use super::submit::halt_answer;
+
 pub(super) async fn sync_state(
     app: &App,
     caller: &Caller,
@@ -34,7 +36,8 @@ pub(super) async fn get(
     let revision = reader.revision("min_revision", sent.min_revision);
     let (id, (version, revision)) = reader.finish(id.zip(version.zip(revision)))?;
     let report = app.get_report(caller, id, version, revision).await?;
-    Ok(pb::GetReportResponse { report: Some(stored(&report)?) })
+    let halt = app.halt_answer(&report).await?.map(halt_answer);
+    Ok(pb::GetReportResponse { report: Some(stored(&report)?), halt })
 }
 
 pub(super) async fn list(

@@ -21,7 +21,7 @@ use crate::rpc::pb::changed_record::Record;
 use crate::rpc::read::Reader;
 use crate::rpc::status::status;
 
-use super::submit::{details_not_kept, read_sent};
+use super::submit::{details_not_kept, halt_answer, read_sent};
 
 fn review_of(changed: &Changed) -> Result<pb::ReportReview, Error> {
     let pick = |record| if let Record::ReportReview(review) = record { Some(review) } else { None };
@@ -88,6 +88,7 @@ pub(super) async fn amend(
             holds: holds(&done.holds),
             receipt: Some(receipt(&done.receipt)),
             details_not_kept: details_not_kept(&done),
+            halt: done.halt.map(halt_answer),
         }),
         Err(error) => Err(status(&error)),
     }

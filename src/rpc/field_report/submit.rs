@@ -5,6 +5,7 @@ use tonic::Status;
 use crate::app::App;
 use crate::app::field_report::{Sent, Submitted};
 use crate::domain::caller::Caller;
+use crate::domain::field_report::halt::HaltAnswer;
 use crate::error::Error;
 use crate::rpc::convert::field_report::{holds, read_clock, read_report, receipt, sync_state};
 use crate::rpc::convert::words::WireWord as _;
@@ -56,7 +57,14 @@ pub(super) fn response(of: &Submitted) -> pb::SubmitReportResponse {
         receipt: Some(receipt(&of.receipt)),
         sync_state: Some(sync_state(&of.sync_state)),
         details_not_kept: details_not_kept(of),
+        halt: of.halt.map(halt_answer),
     }
+}
+
+/// What became of a safety stop that a report asks for.
+pub(super) fn halt_answer(of: HaltAnswer) -> pb::HaltAnswer {
+    let safety_stop_id = of.stop().map_or(String::new(), |stop| stop.to_string());
+    pb::HaltAnswer { safety_stop_id, text: of.to_string() }
 }
 
 /// Why details are not stored that came with a report.

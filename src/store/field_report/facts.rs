@@ -163,31 +163,36 @@ pub async fn list_ordered_tasks(
     rows.into_iter().map(OrderedTask::try_from).collect()
 }
 
-/// Safety stops of all work of an operator that were in force on some of these days or next to them.
+/// Safety stops of all work of an operator, and of some sites, that were in force on some of these days or next to them. Each
+/// with its site; those of the operator with none.
 ///
 /// # Errors
 /// Fails when the database does.
-#[tracing::instrument(level = "debug", name = "db.field_report.list_operator_stops", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "field_report.list_operator_stops"))]
-pub async fn list_operator_stops(
+#[tracing::instrument(level = "debug", name = "db.field_report.list_stops", skip_all, fields(otel.kind = "client", db.system.name = "postgresql", db.query.summary = "field_report.list_stops"))]
+pub async fn list_stops(
     conn: impl PgExecutor<'_>,
     operator: OrganizationId,
+    sites: &[Uuid],
     worked: Days,
-) -> Result<Vec<Stopped>, Error> {
-    let rows: Vec<(Uuid, jiff_sqlx::Timestamp, Option<jiff_sqlx::Timestamp>)> = sqlx::query_as(
-        "-- field_report.list_operator_stops
-         SELECT safety_stop_id, issued_at, lifted_at FROM safety_stops
-          WHERE target_id = $1 AND target = 'OPERATOR'
-            AND issued_at < $3::date + 2 AND (lifted_at IS NULL OR $2::date - 2 < lifted_at)
+) -> Result<Vec<(Option<SiteId>, Stopped)>, Error> {
+    let rows: Vec<(Option<Uuid>, Uuid, jiff_sqlx::Timestamp, Option<jiff_sqlx::Timestamp>)> = sqlx::query_as(
+        "-- field_report.list_stops
+         SELECT CASE target WHEN 'SITE' THEN target_id END, safety_stop_id, issued_at, lifted_at FROM safety_stops
+          WHERE target_id = ANY($2 || $1::uuid)
+            AND CASE target WHEN 'OPERATOR' THEN target_id = $1 WHEN 'SITE' THEN target_id = ANY($2) ELSE FALSE END
+            AND issued_at < $4::date + 2 AND (lifted_at IS NULL OR $3::date - 2 < lifted_at)
           ORDER BY safety_stop_id",
     )
     .bind(operator.uuid())
+    .bind(sites)
     .bind(worked.first().to_sqlx())
     .bind(worked.last().unwrap_or_else(|| worked.first()).to_sqlx())
     .fetch_all(conn)
     .await
     .map_err(failed)?;
-    let read = |(id, issued, lifted): (_, jiff_sqlx::Timestamp, Option<jiff_sqlx::Timestamp>)| {
-        (SafetyStopId::new(id), issued.to_jiff(), lifted.map(jiff_sqlx::Timestamp::to_jiff))
+    let read = |(site, id, issued, lifted): (Option<_>, _, jiff_sqlx::Timestamp, Option<_>)| {
+        let lifted = lifted.map(jiff_sqlx::Timestamp::to_jiff);
+        (site.map(SiteId::new), (SafetyStopId::new(id), issued.to_jiff(), lifted))
     };
     Ok(rows.into_iter().map(read).collect())
 }

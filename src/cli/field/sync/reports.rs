@@ -202,8 +202,9 @@ impl Sending<'_> {
                     self.summary.held += u64::from(held);
                     let held = answer.holds.into_iter().map(|hold| hold.text).collect();
                     let details = answer.details_not_kept.map(|of| of.text).unwrap_or_default();
+                    let halt = answer.halt.map(|of| of.text).unwrap_or_default();
                     let reference = answer.receipt.map(|receipt| receipt.reference).unwrap_or_default();
-                    (self.tell)(Event::Acknowledged { reference, held, details });
+                    (self.tell)(Event::Acknowledged { reference, held, details, halt });
                 }
                 Verdict::Refused(told) => {
                     self.summary.refused += 1;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::domain::activity::ActivityType;
 use crate::domain::field_report::clock::DeviceClock;
-use crate::domain::field_report::{ClaimedArea, Claims, Terrain};
+use crate::domain::field_report::{ClaimedArea, Claims, ReportKind, Terrain};
 use crate::domain::ids::{DeviceId, TaskId, TeamId};
 use crate::domain::site::{Position, ReleaseType};
 
@@ -62,7 +62,7 @@ fn known() -> Known {
         east_e7: 321_000_000,
     };
     let site = KnownSite { id: SITE, code: "ZW-7".to_owned(), area_m2: 10_000, bounds: Some(bounds) };
-    let task = KnownTask { state: TaskState::Active, sites: vec![site], has_cover: true };
+    let task = KnownTask { state: TaskState::Active, sites: vec![site], has_cover: true, activity: None };
     Known {
         today: DAY,
         team: true,
@@ -70,6 +70,8 @@ fn known() -> Known {
         stops: Vec::new(),
         assigned: true,
         accredited: true,
+        members: None,
+        spent: None,
         alike: None,
         repeats: None,
         under_this_number: None,
@@ -182,6 +184,50 @@ fn hours_that_nobody_can_work_are_held_with_the_figures() {
     );
     report.claims.searchers = 2;
     assert_eq!(reasons(&report, &known()), []);
+}
+
+#[test]
+fn more_people_than_the_team_has_are_held_with_the_figures_and_so_is_the_land() {
+    let mut report = report();
+    (report.claims.searchers, report.claims.search_minutes) = (9, 9 * 480);
+    let crew = |members| Known { members, ..known() };
+    assert_eq!(reasons(&report, &crew(None)), []);
+    assert_eq!(reasons(&report, &crew(Some(9))), []);
+    let told = holds(&report, &crew(Some(8)));
+    assert!(told[0].text.starts_with("9 people who search are more than the 8 members"), "{told:?}");
+    report.claims.areas[0].area_m2 = 1_801;
+    assert_eq!(reasons(&report, &crew(Some(8))), [HoldReason::ImplausibleArea; 2]);
+    report.kind = ReportKind::Completion;
+    assert_eq!(reasons(&report, &crew(Some(8))), [], "others tell no hours of a day");
+}
+
+#[test]
+fn land_of_a_completion_is_held_against_the_days_that_were_spent() {
+    let mut report = FieldReport { kind: ReportKind::Completion, ..report() };
+    report.claims.activity = None;
+    report.claims.areas[0].area_m2 = 2_001;
+    let spent = |people, machines, activity| {
+        let mut known = Known { spent: Some(DaysSpent { people, machines }), ..known() };
+        known.task.as_mut().unwrap().activity = Some(activity);
+        known
+    };
+    assert_eq!(reasons(&report, &known()), [], "nobody knows who was there");
+    let manual = ActivityType::ManualClearance;
+    let told = holds(&report, &spent(10, 0, manual));
+    assert!(
+        told[0]
+            .text
+            .starts_with("2001 m2 are more than 2000 m2, the most for the 10 days of people and 0 of"),
+        "{told:?}"
+    );
+    assert_eq!(reasons(&report, &spent(11, 0, manual)), []);
+    assert_eq!(reasons(&report, &spent(0, 1, manual)), [], "a machine was there");
+    assert_eq!(reasons(&report, &spent(10, 0, ActivityType::Bac)), []);
+    assert_eq!(reasons(&report, &spent(1, 0, ActivityType::Mechanical)), [], "nobody noted the machine");
+    report.claims.terrain = Some(Terrain::Hard);
+    assert_eq!(reasons(&report, &spent(11, 0, manual)), [HoldReason::ImplausibleArea]);
+    report.claims.areas[0].release = ReleaseType::Cancelled;
+    assert_eq!(reasons(&report, &spent(0, 0, manual)), []);
 }
 
 #[test]

@@ -123,6 +123,23 @@ async fn a_stop_is_shown_first_and_what_is_held_says_why() {
 }
 
 #[tokio::test]
+async fn a_stop_that_was_asked_for_and_not_raised_is_shown() {
+    in_world(async |world| {
+        let tablet = Tablet::open(world).await;
+        let pad = Pad::init(world, &tablet).await;
+        let accident = json!({
+            "workDate": { "year": 1998, "month": 6, "day": 15 },
+            "accident": { "kind": "ACCIDENT_KIND_CIVILIAN_ACCIDENT", "description": "On the road", "haltWork": true },
+        });
+        let file = pad.write("report.json", &accident.to_string());
+        pad.run(&["capture", "--file", &file]).await;
+        let synced = text(&pad.run(&["sync", "--once"]).await.stdout);
+        assert!(synced.contains("; NO safety stop was raised: the report names no task; call"), "{synced}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_refused_report_stays_until_it_is_amended_and_leaves_no_gap() {
     in_world(async |world| {
         let tablet = Tablet::open(world).await;

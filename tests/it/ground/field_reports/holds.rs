@@ -4,14 +4,16 @@ use safelane::rpc::pb;
 use safelane::rpc::pb::field_report::Body;
 use safelane::rpc::pb::safety_stop::Target;
 
+use super::personal::{accident, victim};
 use super::rig::{Tablet, item, outcome, reasons};
 use crate::bad_input::day;
+use crate::ground::sites;
 use crate::ground::tasks::Works;
 use crate::ground::teams::recorded_team;
 use crate::harness::{World, fresh_id, in_world};
 
 /// Expects that a report is stored and held for exactly these reasons.
-async fn held(tablet: &Tablet, report: &pb::FieldReport, expected: &[&str]) -> Vec<pb::Hold> {
+pub(super) async fn held(tablet: &Tablet, report: &pb::FieldReport, expected: &[&str]) -> Vec<pb::Hold> {
     let answer = tablet.submit(report).await.expect("it is stored all the same");
     assert_eq!((outcome(&answer), reasons(&answer.holds)), ("HELD", expected.to_vec()));
     let stored = tablet.get(&report.report_id, 0).await;
@@ -152,6 +154,27 @@ async fn a_find_that_was_sent_twice_under_two_ids_is_held_and_two_finds_of_a_day
 }
 
 #[tokio::test]
+async fn an_accident_that_was_tapped_twice_with_new_ids_of_its_victims_is_held() {
+    in_world(async |world| {
+        let tablet = Tablet::open(world).await;
+        let first = accident(&tablet, vec![victim("Nyasha Ncube")]);
+        assert_eq!(outcome(&tablet.submit(&first).await.unwrap()), "STORED");
+        // Id and salt are drawn anew.
+        let again = accident(&tablet, vec![victim("Nyasha Ncube")]);
+        let holds = held(&tablet, &again, &["POSSIBLE_DUPLICATE"]).await;
+        assert_eq!(holds[0].subject_id, first.report_id);
+        // With another number of victims it is another accident, and with other words.
+        let two = accident(&tablet, vec![victim("Nyasha Ncube"), victim("Tendai Moyo")]);
+        let words =
+            pb::FieldReport { note: "at the ford".to_owned(), ..accident(&tablet, vec![victim("N")]) };
+        for other in [two, words] {
+            assert_eq!(outcome(&tablet.submit(&other).await.unwrap()), "STORED");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn more_land_than_hours_or_site_allow_is_held_with_the_figures() {
     in_world(async |world| {
         let tablet = Tablet::open(world).await;
@@ -272,6 +295,33 @@ async fn a_stop_of_a_site_holds_demolitions_of_its_tasks_and_none_that_name_no_t
         held(&tablet, &with_task, &["AFTER_SAFETY_STOP"]).await;
         let without = pb::FieldReport { task_id: String::new(), ..tablet.report(Body::SpotTask(spot)) };
         assert_eq!(outcome(&tablet.submit(&without).await.unwrap()), "STORED");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_found_on_a_site_under_a_stop_is_held_without_a_task_and_beside_it() {
+    in_world(async |world| {
+        let tablet = Tablet::open(world).await;
+        let beside = sites::site(&tablet.works.authority_id, "ZW-0044", 10_000);
+        let beside = sites::created(world, beside).await.site_id;
+        let stop = stop(world, &tablet, Target::SiteId(beside.clone())).await;
+        let on = |site: &str, task: &str| {
+            let mut report = pb::FieldReport { task_id: task.to_owned(), ..tablet.find() };
+            let Some(Body::Ordnance(found)) = &mut report.body else { panic!("a find") };
+            found.site_id = site.to_owned();
+            report
+        };
+        let holds = held(&tablet, &on(&beside, ""), &["AFTER_SAFETY_STOP"]).await;
+        assert_eq!(holds[0].subject_id, stop.safety_stop_id);
+        held(&tablet, &on(&beside, &fresh_id()), &["UNKNOWN_TASK", "AFTER_SAFETY_STOP"]).await;
+        held(&tablet, &on(&beside, &tablet.task.task_id), &["UNKNOWN_SITE", "AFTER_SAFETY_STOP"]).await;
+        // Others of the same group are under no stop, and it is no stop of the day before.
+        let early = pb::FieldReport { work_date: Some(day(1998, 6, 14)), ..on(&beside, "") };
+        let others = [on(&beside, ""), on(&tablet.site(), ""), on("", ""), tablet.find(), early];
+        let answers = tablet.sync(&others).await;
+        let outcomes: Vec<_> = answers.iter().map(|of| outcome(super::rig::stored(of))).collect();
+        assert_eq!(outcomes, ["HELD", "STORED", "STORED", "STORED", "STORED"]);
     })
     .await;
 }

@@ -7,7 +7,8 @@ use safelane::rpc::pb::field_report::Body;
 use super::{Board, approve, look_past};
 use crate::desk::{reason, usd};
 use crate::expect::says_no;
-use crate::ground::field_reports::rig::reasons;
+use crate::ground::field_reports::rig::{reasons, stored};
+use crate::ground::teams::recorded_team;
 use crate::harness::{fresh_id, in_world};
 
 type Change<'a> = &'a dyn Fn(&mut pb::ExpenseClaim);
@@ -220,6 +221,29 @@ async fn a_receipt_that_was_claimed_before_is_held_on_whichever_day_and_paid_onl
         // Another receipt or another amount is another purchase.
         board.sent(board.tablet.report(receipt("R-18", 5_000))).await;
         board.sent(board.tablet.report(claim(5_001))).await;
+        board.finish().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_receipt_that_two_teams_claim_is_held() {
+    in_world(async |world| {
+        let board = Board::open(world).await;
+        let operator = &board.tablet.works.desk.operator_id;
+        let other = recorded_team(world, operator, "MT-2").await;
+        let by_other = |body| pb::FieldReport { team_id: other.clone(), ..board.tablet.report(body) };
+        let first = board.sent(by_other(claim(5_000))).await;
+        let again = board.tablet.submit(&board.tablet.report(claim(5_000))).await.unwrap();
+        assert_eq!(reasons(&again.holds), ["POSSIBLE_DUPLICATE"]);
+        assert_eq!(again.holds[0].subject_id, first);
+        board.sent(by_other(receipt("R-18", 5_000))).await;
+        // Both in one group, none of which is in the database yet.
+        let pair = [by_other(receipt("R-19", 700)), board.tablet.report(receipt("R-19", 700))];
+        let answers = board.tablet.sync(&pair).await;
+        assert_eq!(reasons(&stored(&answers[0]).holds), [""; 0]);
+        assert_eq!(reasons(&stored(&answers[1]).holds), ["POSSIBLE_DUPLICATE"]);
+        assert_eq!(stored(&answers[1]).holds[0].subject_id, pair[0].report_id);
         board.finish().await;
     })
     .await;
