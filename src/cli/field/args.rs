@@ -43,9 +43,14 @@ The file is a FieldReport as JSON (proto3 JSON mapping), without ids of the devi
                 \"areas\": [{\"siteId\": \"UUID\", \"type\": \"RELEASE_TYPE_CLEARED\", \"areaM2\": 400, \"depthCm\": 13}],
                 \"worked\": [{\"role\": \"MEMBER_ROLE_DEMINER\", \"people\": 8, \"minutes\": 3840}]}}
 
+--ask KIND asks instead, question by question: progress, survey, ordnance, completion, spot-task, accident,
+risk-education, inspection or expense-claim. Lists are answered by number or in words, tasks and sites also by
+code or id. What cannot be right is asked again with its rule. Answers that end early make no report.
+
 Examples:
   safelane field capture --outbox ./tablet --file report.json --attach lane.jpg --attach marks.jpg
   safelane field capture --outbox ./tablet --ask ordnance
+  safelane field capture --outbox ./tablet --ask expense-claim --attach receipt.pdf
   generate | safelane field capture --outbox ./tablet --file -")]
     Capture(CaptureArgs),
     /// Bring what waits to the service, and hear what came of it

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::cli::field::args::{AmendArgs, CaptureArgs, InitArgs, OutboxArgs, StatusArgs};
-use crate::cli::field::capture::Device;
+use crate::cli::field::capture::{Device, check_files};
 use crate::cli::field::outbox::{Entry, Outbox, Settings};
 use crate::cli::field::status::Status;
 use crate::cli::field::{ask, clock, content, link, open, say, shown};
@@ -40,6 +40,7 @@ pub(super) fn absolute(path: &Path) -> Result<PathBuf, StartError> {
 /// Puts a report into the outbox.
 pub(super) fn capture(args: &CaptureArgs) -> Result<ExitCode, StartError> {
     let device = open(&args.outbox)?;
+    check_files(&args.attach)?;
     let report = match (&args.file, args.ask) {
         (Some(file), _) => read(file)?,
         (None, Some(kind)) => {

@@ -20,6 +20,7 @@ mod peers;
 mod personal;
 mod personal_access;
 mod personal_keys;
+mod prompts;
 mod report_stream;
 mod report_stream_parts;
 mod review;
