@@ -5,6 +5,7 @@ pub mod capture;
 pub mod clock;
 pub mod content;
 pub mod outbox;
+pub mod places;
 pub mod status;
 pub mod sync;
 
@@ -89,7 +90,7 @@ async fn run_sync(args: SyncArgs) -> Result<ExitCode, StartError> {
 }
 
 fn code(summary: &Summary, status: &Status) -> ExitCode {
-    if 0 < summary.left + summary.details_left {
+    if 0 < summary.left + summary.details_left + summary.partly_left {
         return ExitCode::from(STILL_WAITING);
     }
     if !(summary.trouble.is_empty() && summary.feed_refused.is_empty()) {

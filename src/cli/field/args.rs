@@ -17,7 +17,8 @@ Examples:
   safelane field status --outbox ./tablet
 
 Exit codes: 0 done; 1 an error, told on standard error; 2 wrong arguments; 3 something still waits in the
-outbox; 4 all was answered, and some reports were refused: they stay until you amend them; 5 nothing waits,
+outbox, or the service keeps it in part, since it does not know all fields of this app yet; 4 all was answered, and
+some reports were refused, or files of them changed here: they stay until you amend them; 5 nothing waits,
 and the service or the team feed was not reached: what is known of safety stops may be old.
 
 An outbox holds details of victims until the service keeps them: only its owner reads the folder.")]
@@ -64,7 +65,8 @@ Examples:
   safelane field sync --outbox ./tablet --once --json one try, events as JSON
   safelane field sync --outbox ./tablet --check-files after the office said that photos are lost
 
-Exit codes: 0 all arrived; 3 something still waits; 4 some reports were refused; 5 nothing waits, and the
+Exit codes: 0 all arrived; 3 something still waits, or is kept in part by a service that is older than this app;
+4 some reports were refused, or files of them changed here; 5 nothing waits, and the
 service or the team feed was not reached.")]
     Sync(SyncArgs),
     /// Show safety stops, what waits, what arrived and what came back; no link is needed

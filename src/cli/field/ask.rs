@@ -116,7 +116,7 @@ mod tests {
                     assert!(kind == Type::String, "{name}");
                 }
                 How::Number { .. } | How::Minutes => {
-                    assert!(matches!(kind, Type::Int32 | Type::Int64), "{name}")
+                    assert!(matches!(kind, Type::Int32 | Type::Int64), "{name}");
                 }
                 How::Choice { .. } => assert!(kind.as_enum().is_some() && !listed, "{name}"),
                 How::Choices { .. } => assert!(kind.as_enum().is_some() && listed, "{name}"),

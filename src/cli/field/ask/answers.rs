@@ -12,6 +12,8 @@ const DECIMALS: [(usize, &str); 3] = [
 ];
 /// The most minor units of an amount.
 const AMOUNT_MAX: i64 = 1_000_000_000_000_000_000;
+/// An id as an example.
+const SUCH_AS: &str = "0190a5b6-7c1d-7e2f-8a3b-4c5d6e7f8091";
 const LAST_YEAR: i16 = 2199;
 
 /// A text of so many characters that people can see.
@@ -64,7 +66,7 @@ pub(super) fn day(line: &str, from_year: i16) -> Result<pb::Date, String> {
 /// A UUID, in the form that everybody has it.
 pub(super) fn id(line: &str) -> Result<String, String> {
     let read = uuid::Uuid::try_parse(line).ok().filter(|id| !id.is_nil());
-    read.map(|id| id.to_string()).ok_or_else(|| format!("{line:?} is no id such as {}", uuid::Uuid::max()))
+    read.map(|id| id.to_string()).ok_or_else(|| format!("{line:?} is no id such as {SUCH_AS}"))
 }
 
 /// The place in a list, by its number or by one of its words.
@@ -102,12 +104,13 @@ fn plain(words: &str) -> String {
 
 /// A point as latitude and longitude in degrees.
 pub(super) fn position(line: &str) -> Result<pb::Position, String> {
-    let degrees = |text: &str, most: f64| {
+    let degrees = |text: &str, within: RangeInclusive<f64>| {
         let read: Option<f64> = text.trim().parse().ok();
-        read.filter(|degrees| (-most..=most).contains(degrees))
+        read.filter(|degrees| within.contains(degrees))
     };
     let parts = line.split_once(',');
-    let read = parts.and_then(|(south, east)| Some((degrees(south, 90.0)?, degrees(east, 180.0)?)));
+    let read =
+        parts.and_then(|(south, east)| Some((degrees(south, -90.0..=90.0)?, degrees(east, -180.0..=180.0)?)));
     let (latitude, longitude) = read.ok_or_else(|| {
         format!("{line:?} is not latitude (-90 to 90) and longitude (-180 to 180), such as -18.97, 32.67")
     })?;

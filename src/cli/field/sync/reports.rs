@@ -12,6 +12,7 @@ use crate::cli::field::capture::Device;
 use crate::cli::field::clock;
 use crate::cli::field::link::patiently;
 use crate::cli::field::outbox::{Due, Entry, Verdict};
+use crate::cli::field::shown;
 use crate::cli::field::sync::fate::{self, Fate, Why};
 use crate::cli::field::sync::{BYTES_IN_FLIGHT, Event, Pace, Summary, Tell, Trouble};
 use crate::rpc::pb;
@@ -152,12 +153,14 @@ impl Sending<'_> {
     /// waiting. What was acknowledged before and is another operator's now is not lost: it is the caller who is wrong.
     fn judge_refused(&mut self, entry: &Entry, fate: Fate) -> Result<Option<Verdict>, Trouble> {
         match fate {
-            Fate::Final(told, Why::Elsewhere) if entry.earlier.is_some() => {
+            Fate::Final(told, Why::Elsewhere) if entry.earlier.is_some() || entry.partly.is_some() => {
                 self.device.outbox.restore_acknowledged()?;
                 Err(Trouble::Stop(format!(
                     "the service refuses a report that it acknowledged before: {told}; this token is of another operator"
                 )))
             }
+            // It knows fields now that it did not know before.
+            Fate::Final(_, Why::Contradicted) if entry.partly.is_some() => Ok(Some(Verdict::Anew)),
             Fate::Final(told, _) => Ok(Some(Verdict::Refused(told))),
             Fate::PutOff(told, wait) | Fate::Later(told, wait) => {
                 let before = self.put_off.take().and_then(|(_, wait)| wait);
@@ -170,14 +173,16 @@ impl Sending<'_> {
 
     /// Only a receipt with the report's id and the hash of what was sent counts.
     fn judge_stored(&mut self, entry: &Entry, stored: pb::SubmitReportResponse) -> Result<Verdict, Trouble> {
-        let named = stored.receipt.as_ref().is_some_and(|receipt| {
-            receipt.report_id == entry.report.report_id && receipt.content_sha256 == entry.content_sha256
-        });
+        let named = stored.receipt.as_ref().filter(|receipt| receipt.report_id == entry.report.report_id);
         let known = stored.outcome() != pb::ReportOutcome::Unspecified;
-        if named && known {
-            return Ok(Verdict::Acknowledged(Box::new(stored)));
+        match named.filter(|_| known) {
+            Some(receipt) if receipt.content_sha256 == entry.content_sha256 => {
+                Ok(Verdict::Acknowledged(Box::new(stored)))
+            }
+            Some(receipt) if is_of_less(receipt, &entry.report) => Ok(Verdict::Partly(Box::new(stored))),
+            _ => self
+                .foreign("an answer that does not name the report and its content: it is not of the service"),
         }
-        self.foreign("an answer that does not name the report and its content: it is not of the service")
     }
 
     fn foreign<T>(&mut self, told: &str) -> Result<T, Trouble> {
@@ -195,24 +200,39 @@ impl Sending<'_> {
         }
         self.device.outbox.settle(&verdicts, &clock::reading(&*self.device.clock))?;
         for (report_id, (_, verdict)) in entries.into_iter().zip(verdicts) {
-            match verdict {
-                Verdict::Acknowledged(answer) => {
-                    self.summary.acknowledged += 1;
-                    let held = answer.outcome() == pb::ReportOutcome::Held || !answer.holds.is_empty();
-                    self.summary.held += u64::from(held);
-                    let held = answer.holds.into_iter().map(|hold| hold.text).collect();
-                    let details = answer.details_not_kept.map(|of| of.text).unwrap_or_default();
-                    let reference = answer.receipt.map(|receipt| receipt.reference).unwrap_or_default();
-                    (self.tell)(Event::Acknowledged { reference, held, details });
-                }
-                Verdict::Refused(told) => {
-                    self.summary.refused += 1;
-                    (self.tell)(Event::Refused { report_id, told });
-                }
-            }
+            self.tell(report_id, verdict);
         }
         Ok(())
     }
+
+    fn tell(&mut self, report_id: String, verdict: Verdict) {
+        (self.tell)(match verdict {
+            Verdict::Acknowledged(answer) => {
+                self.summary.acknowledged += 1;
+                let held = answer.outcome() == pb::ReportOutcome::Held || !answer.holds.is_empty();
+                self.summary.held += u64::from(held);
+                let held = answer.holds.into_iter().map(|hold| hold.text).collect();
+                let details = answer.details_not_kept.map(|of| of.text).unwrap_or_default();
+                let reference = answer.receipt.map(|receipt| receipt.reference).unwrap_or_default();
+                Event::Acknowledged { reference, held, details }
+            }
+            Verdict::Partly(answer) => Event::Partly { report_id, told: shown::partly(&answer) },
+            Verdict::Anew => Event::Anew { report_id },
+            Verdict::Refused(told) => {
+                self.summary.refused += 1;
+                Event::Refused { report_id, told }
+            }
+        });
+    }
+}
+
+/// Whether a receipt is a whole one of this very version, although its hash is another: then it is of a service that dropped
+/// fields which it does not know.
+fn is_of_less(receipt: &pb::Receipt, report: &pb::FieldReport) -> bool {
+    receipt.version == report.base_version + 1
+        && receipt.reference == shown::short(&report.report_id)
+        && receipt.received_at.is_some()
+        && receipt.content_sha256.len() == 32
 }
 
 /// Versions that were sent and not answered, by number.
