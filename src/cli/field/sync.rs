@@ -10,6 +10,7 @@
 
 mod fate;
 mod files;
+mod flying;
 mod reports;
 mod rounds;
 

@@ -1,11 +1,10 @@
 //! Sending reports: over one stream with a bounded number in flight, or one call each where streams do not pass.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Streaming;
 
 use crate::cli::client::Connection;
 use crate::cli::field::capture::Device;
@@ -14,7 +13,8 @@ use crate::cli::field::link::patiently;
 use crate::cli::field::outbox::{Due, Entry, Verdict};
 use crate::cli::field::shown;
 use crate::cli::field::sync::fate::{self, Fate, Why};
-use crate::cli::field::sync::{BYTES_IN_FLIGHT, Event, Pace, Summary, Tell, Trouble};
+use crate::cli::field::sync::flying::{Flying, next_answers};
+use crate::cli::field::sync::{Event, Pace, Summary, Tell, Trouble};
 use crate::rpc::pb;
 use crate::rpc::pb::field_report_service_client::FieldReportServiceClient;
 use crate::rpc::pb::sync_reports_response::Outcome;
@@ -233,64 +233,4 @@ fn is_of_less(receipt: &pb::Receipt, report: &pb::FieldReport) -> bool {
         && receipt.reference == shown::short(&report.report_id)
         && receipt.received_at.is_some()
         && receipt.content_sha256.len() == 32
-}
-
-/// Versions that were sent and not answered, by number.
-#[derive(Default)]
-struct Flying {
-    entries: HashMap<i64, Entry>,
-    bytes: usize,
-}
-
-impl Flying {
-    /// Takes the next places that have room beside what is flying: one report always has when nothing is.
-    fn room_for(&self, due: &mut VecDeque<Due>, at_most: usize) -> Vec<i64> {
-        let (mut next, mut bytes) = (Vec::new(), self.bytes);
-        while self.entries.len() + next.len() < at_most
-            && let Some(first) = due.front()
-            && (bytes == 0 || bytes + first.bytes <= BYTES_IN_FLIGHT)
-        {
-            bytes += first.bytes.max(1);
-            next.push(first.entry);
-            due.pop_front();
-        }
-        next
-    }
-
-    fn add(&mut self, entry: Entry) {
-        self.bytes += prost::Message::encoded_len(&entry.report);
-        self.entries.insert(entry.report.device_sequence, entry);
-    }
-
-    fn take(&mut self, number: i64, report_id: &str) -> Option<Entry> {
-        if self.entries.get(&number)?.report.report_id != report_id {
-            return None;
-        }
-        let entry = self.entries.remove(&number)?;
-        self.bytes = self.bytes.saturating_sub(prost::Message::encoded_len(&entry.report));
-        Some(entry)
-    }
-}
-
-/// The next answer and those that came with it, and the end of the stream when it came.
-async fn next_answers(
-    within: Duration,
-    answers: &mut Streaming<pb::SyncReportsResponse>,
-) -> (Vec<pb::SyncReportsResponse>, Option<Trouble>) {
-    let mut heard = Vec::new();
-    let mut next = patiently(within, answers.message()).await;
-    loop {
-        match next {
-            Ok(Some(answer)) => heard.push(answer),
-            Ok(None) => {
-                let told = "the stream ended before every answer came";
-                return (heard, Some(Trouble::Link(told.to_owned(), None)));
-            }
-            Err(status) => return (heard, Some(status.into())),
-        }
-        let Ok(ready) = tokio::time::timeout(Duration::ZERO, answers.message()).await else {
-            return (heard, None);
-        };
-        next = ready;
-    }
 }
