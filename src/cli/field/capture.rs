@@ -54,7 +54,10 @@ impl Device {
         let returned = returned
             .iter()
             .find(|stored| stored.report.as_ref().is_some_and(|report| report.report_id == report_id));
-        let standing = |entry: &&Entry| !matches!(entry.state, EntryState::Refused | EntryState::Replaced);
+        // What the service keeps in part, it has: whatever became of it here.
+        let standing = |entry: &&Entry| {
+            entry.partly.is_some() || !matches!(entry.state, EntryState::Refused | EntryState::Replaced)
+        };
         let own = versions.iter().filter(standing).map(|entry| entry.report.base_version + 1).max();
         let known = own.max(returned.map(|stored| stored.newest_version));
         let refused = versions.iter().any(|entry| entry.state == EntryState::Refused);
@@ -89,14 +92,8 @@ impl Device {
         report.captured = Some(clock::reading(&*self.clock));
         victims::complete(&mut report)?;
         content::check(&report)?;
-        if FILES_MAX < files.len() {
-            let count = files.len();
-            return Err(StartError::Refused(format!(
-                "{count} files are too many; attach at most {FILES_MAX} to one report"
-            )));
-        }
+        check_files(files)?;
         for path in files {
-            too_large(path)?;
             let kept = self.outbox.keep_file(path)?;
             report.attachments.push(attachment(path, &kept)?);
         }
@@ -106,15 +103,31 @@ impl Device {
     }
 }
 
-/// Looked at before the file is copied.
-fn too_large(path: &Path) -> Result<(), StartError> {
-    let size = fs::metadata(path).map_or(0, |of| of.len());
-    if FILE_BYTES_MAX < size {
+/// Looks at files before anything is asked or copied.
+pub(super) fn check_files(files: &[PathBuf]) -> Result<(), StartError> {
+    if FILES_MAX < files.len() {
+        let count = files.len();
+        return Err(StartError::Refused(format!(
+            "{count} files are too many; attach at most {FILES_MAX} to one report"
+        )));
+    }
+    files.iter().try_for_each(|path| check_file(path))
+}
+
+fn check_file(path: &Path) -> Result<(), StartError> {
+    let refuse = |told: String| {
         let path = path.display();
-        let told = format!(
-            "{path} cannot be attached: it has {size} bytes, and at most {FILE_BYTES_MAX} are taken; make it smaller"
-        );
-        return Err(StartError::Refused(told));
+        StartError::Refused(format!("{path} cannot be attached: {told}; nothing was captured"))
+    };
+    let of = fs::metadata(path).map_err(|error| refuse(error.to_string()))?;
+    if of.is_dir() {
+        return Err(refuse("it is a folder".to_owned()));
+    }
+    if FILE_BYTES_MAX < of.len() {
+        let size = of.len();
+        return Err(refuse(format!(
+            "it has {size} bytes, and at most {FILE_BYTES_MAX} are taken; make it smaller"
+        )));
     }
     Ok(())
 }

@@ -9,7 +9,8 @@ use crate::cli::client::Connection;
 use crate::cli::field::capture::Device;
 use crate::cli::field::clock;
 use crate::cli::field::link::patiently;
-use crate::cli::field::outbox::FeedChange;
+use crate::cli::field::outbox::{FeedChange, Outbox};
+use crate::cli::field::places::Places;
 use crate::cli::field::shown;
 use crate::cli::field::sync::{Event, Pace, Tell, Trouble};
 use crate::rpc::pb;
@@ -49,6 +50,7 @@ pub(super) async fn take(
         }
         opened => opened?.into_inner(),
     };
+    let mut unnamed = Vec::new();
     while let Some(sent) = patiently(within, feed.message()).await? {
         let Some(message) = sent.message else { continue };
         // A heartbeat from before the head says that more follows.
@@ -60,16 +62,46 @@ pub(super) async fn take(
         if let Message::SafetyStop(stop) = &message
             && stop.lifted_at.is_none()
         {
-            tell(Event::Stop { told: shown::stop(stop) });
+            tell_stop(outbox, tell, stop, &mut unnamed)?;
         }
         if let Some(change) = change(device, message)? {
             outbox.apply_feed(&change, &sent.cursor, &clock::reading(&*device.clock))?;
+        }
+        if up_to_date {
+            tell_named(outbox, tell, &mut unnamed)?;
         }
         if up_to_date && !follow {
             return Ok(());
         }
     }
     Err(Trouble::Link("the feed ended in the middle".to_owned(), None))
+}
+
+/// Tells of a stop at once, also when the task or the site that it is on comes only after it.
+fn tell_stop(
+    outbox: &Outbox,
+    tell: &Tell,
+    stop: &pb::SafetyStop,
+    unnamed: &mut Vec<pb::SafetyStop>,
+) -> Result<(), Trouble> {
+    let places = Places::of(outbox)?;
+    tell(Event::Stop { told: shown::stop(stop, &places) });
+    if !places.know(stop) {
+        unnamed.push(stop.clone());
+    }
+    Ok(())
+}
+
+/// Tells again of stops that could not be told by the names that people know.
+fn tell_named(outbox: &Outbox, tell: &Tell, unnamed: &mut Vec<pb::SafetyStop>) -> Result<(), Trouble> {
+    if unnamed.is_empty() {
+        return Ok(());
+    }
+    let places = Places::of(outbox)?;
+    for stop in unnamed.extract_if(.., |stop| places.know(stop)) {
+        tell(Event::Stop { told: shown::stop(&stop, &places) });
+    }
+    Ok(())
 }
 
 fn change(device: &Device, message: Message) -> Result<Option<FeedChange>, Trouble> {

@@ -8,6 +8,7 @@
 mod answers;
 mod files;
 mod knowledge;
+mod partly;
 mod reports;
 mod uploads;
 
@@ -27,17 +28,17 @@ pub use files::{KeptFile, Pruned};
 pub(super) use knowledge::FeedChange;
 pub use knowledge::Heard;
 pub use reports::{Due, Entry, EntryState};
-pub use uploads::{FileCount, Upload, UploadEnd};
+pub use uploads::{BrokenFile, FileCount, Upload, UploadEnd};
 
 /// Name of the SQLite file.
 const FILE: &str = "outbox.db";
 /// How long one process waits for another that writes.
 const BUSY: Duration = Duration::from_secs(10);
 /// The schema, by SQLite's own number of it.
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 3;
 const SCHEMA: &str = include_str!("outbox.sql");
-/// What came to it with the second version.
-const SECOND: &str = include_str!("outbox_2.sql");
+/// What came to it with each later version, from the second on.
+const LATER: [(i64, &str); 2] = [(2, include_str!("outbox_2.sql")), (3, include_str!("outbox_3.sql"))];
 /// Folders and files of the owner alone.
 const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
@@ -84,7 +85,7 @@ impl Outbox {
         let rows = (&settings.device_id, &settings.team_id, &settings.server, token_file);
         outbox.change(|tx| {
             tx.execute_batch(SCHEMA)?;
-            tx.execute_batch(SECOND)?;
+            LATER.iter().try_for_each(|(_, added)| tx.execute_batch(added))?;
             tx.execute(
                 "-- outbox.init
                  INSERT INTO device (only, device_id, team_id, server, token_file) VALUES (1, ?1, ?2, ?3, ?4)",
@@ -222,10 +223,12 @@ fn set_link(tx: &Transaction<'_>, settings: &Settings) -> rusqlite::Result<()> {
 /// The version of the schema, after an older one was brought up to it.
 fn brought_up(tx: &Transaction<'_>) -> rusqlite::Result<i64> {
     let version: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if version != 1 {
+    if !(1..SCHEMA_VERSION).contains(&version) {
         return Ok(version);
     }
-    tx.execute_batch(SECOND)?;
+    for (_, added) in LATER.iter().filter(|(later, _)| version < *later) {
+        tx.execute_batch(added)?;
+    }
     tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     Ok(SCHEMA_VERSION)
 }

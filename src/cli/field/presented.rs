@@ -27,7 +27,7 @@ impl Presenter {
             return Self::Plain;
         }
         let bar = ProgressBar::new(0);
-        let style = ProgressStyle::with_template("{msg:24} [{bar:30}] {bytes}/{total_bytes}");
+        let style = ProgressStyle::with_template("{msg:24} [{bar:30}] {decimal_bytes}/{decimal_total_bytes}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         Self::Bar(bar)
     }
@@ -74,6 +74,13 @@ impl Presenter {
                 summary.details_left
             ));
         }
+        if 0 < summary.partly_left {
+            say(&format!(
+                "{} reports are kept in part, since the service does not know all fields of this app yet: tell the office; \
+                 they stay here whole, and sync sends them again",
+                summary.partly_left
+            ));
+        }
         if !summary.feed_refused.is_empty() {
             say(&format!(
                 "the team feed was not taken, safety stops may be missing: {}",
@@ -107,6 +114,14 @@ fn event_line(event: &Event) -> Option<String> {
             format!("acknowledged {reference}{held}{details}{halt}")
         }
         Event::Refused { report_id, told } => format!("REFUSED {}: {told}", shown::short(report_id)),
+        Event::Partly { report_id, told } => format!("kept in part {}: {told}", shown::short(report_id)),
+        Event::Anew { report_id } => {
+            format!(
+                "the service knows more fields of {} now: the whole report is sent anew",
+                shown::short(report_id)
+            )
+        }
+        Event::Broken { told } => format!("NOT UPLOADED {told}"),
         Event::Uploaded { sha256 } => format!("uploaded {}", sha256.get(..12).unwrap_or(sha256)),
         Event::Stop { told } => format!("STOP WORK: {told}"),
         Event::Cut { told, wait: Some(wait) } => {
@@ -127,6 +142,11 @@ fn event_json(event: &Event) -> Value {
         Event::Refused { report_id, told } => {
             json!({ "event": "refused", "report_id": report_id, "told": told })
         }
+        Event::Partly { report_id, told } => {
+            json!({ "event": "partly", "report_id": report_id, "told": told })
+        }
+        Event::Anew { report_id } => json!({ "event": "anew", "report_id": report_id }),
+        Event::Broken { told } => json!({ "event": "broken", "told": told }),
         Event::Durable { bytes } => json!({ "event": "durable", "bytes": bytes }),
         Event::Uploaded { sha256 } => json!({ "event": "uploaded", "sha256": sha256 }),
         Event::Stop { told } => json!({ "event": "stop", "told": told }),
@@ -142,6 +162,7 @@ fn summary_json(of: &Summary) -> Value {
         "event": "end", "rounds": of.rounds, "cuts": of.cuts, "acknowledged": of.acknowledged, "held": of.held,
         "refused": of.refused, "foreign": of.foreign, "files": of.files, "sent_bytes": of.sent_bytes,
         "again_bytes": of.again_bytes, "again_bytes_max": of.again_bytes_max, "left": of.left, "details_left": of.details_left,
+        "partly_left": of.partly_left,
         "feed_refused": of.feed_refused, "trouble": of.trouble,
     })
 }

@@ -2,20 +2,32 @@
 
 use uuid::Uuid;
 
+use crate::cli::field::outbox::BrokenFile;
+use crate::cli::field::places::Places;
 use crate::domain::field_report::reference::reference;
 use crate::domain::ids::ReportId;
 use crate::rpc::pb;
-use crate::rpc::pb::safety_stop::Target;
 
 /// A safety stop in one line.
-pub(super) fn stop(stop: &pb::SafetyStop) -> String {
-    let what = match &stop.target {
-        Some(Target::Task(task)) => format!("task {}", task.task_id),
-        Some(Target::SiteId(site)) => format!("site {site}"),
-        Some(Target::OperatorId(_)) | None => "ALL WORK of the operator".to_owned(),
-    };
+pub(super) fn stop(stop: &pb::SafetyStop, places: &Places) -> String {
+    let what = places.stopped(stop);
     let since = stop.issued_at.map(|at| format!(" since {}", instant(at))).unwrap_or_default();
     format!("{what}{since}, by {}: {}", stop.issued_by, stop.reason)
+}
+
+/// What became of a version that a service keeps in part.
+pub(super) fn partly(answer: &pb::SubmitReportResponse) -> String {
+    let version = answer.receipt.as_ref().map(|receipt| receipt.version).unwrap_or_default();
+    let halt = answer.halt.as_ref().map(|of| format!("; {}", of.text)).unwrap_or_default();
+    format!(
+        "the service does not know all fields of this app yet, and keeps version {version} without them; the whole report \
+         stays here, and each sync sends it again: tell the office that the service has to be brought up to date{halt}"
+    )
+}
+
+/// A file that cannot be uploaded, as people know it.
+pub(super) fn broken(file: &BrokenFile) -> String {
+    format!("{} of report {}: {}", file.name, short(&file.report_id), file.told)
 }
 
 /// The short reference of a report, as the service makes it.

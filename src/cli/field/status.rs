@@ -1,15 +1,20 @@
 //! What waits, what arrived, what came back, and above all whether work may go on.
 
+mod entries;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
 use crate::cli::field::capture::Device;
-use crate::cli::field::outbox::{Entry, EntryState, FileCount, Heard, hex};
-use crate::cli::field::{clock, shown, victims};
+use crate::cli::field::outbox::{BrokenFile, Entry, EntryState, FileCount, Heard, hex};
+use crate::cli::field::places::Places;
+use crate::cli::field::{clock, shown};
 use crate::error::StartError;
 use crate::rpc::pb;
+
+use entries::{entry_json, entry_text, returned_json, returned_text};
 
 /// Everything that the device knows, at one moment.
 #[derive(Debug, Clone)]
@@ -27,7 +32,9 @@ pub struct Status {
     /// How far the files are.
     pub files: FileCount,
     /// Files that cannot be uploaded, and why.
-    pub broken: Vec<(Vec<u8>, String)>,
+    pub broken: Vec<BrokenFile>,
+    /// What people call tasks and sites.
+    pub places: Places,
     /// Numbers of refused versions, which the next ones take.
     pub free_numbers: Vec<i64>,
 }
@@ -69,6 +76,7 @@ impl Status {
             numbering: outbox.sync_state()?,
             files: outbox.file_count()?,
             broken: outbox.broken_files()?,
+            places: Places::of(outbox)?,
             free_numbers: outbox.free_numbers()?,
         })
     }
@@ -100,15 +108,15 @@ impl Status {
     /// For machines.
     #[must_use]
     pub fn json(&self) -> Value {
-        let stop = |stop: &pb::SafetyStop| json!({ "id": stop.safety_stop_id, "told": shown::stop(stop) });
-        let gap = |(first, last, fate): (i64, i64, Gap)| json!({ "first": first, "last": last, "waits_here": fate == Gap::Waits, "free": fate == Gap::Free });
+        let stop = |stop: &pb::SafetyStop| json!({ "id": stop.safety_stop_id, "told": shown::stop(stop, &self.places) });
+        let gap = |(first, last, fate): (i64, i64, Gap)| json!({ "first": first, "last": last, "waits_here": fate == Gap::Waits, "free": fate == Gap::Free, "lost": fate == Gap::Lost });
         let numbering = self.numbering.as_ref().map(|heard| {
             json!({ "durable_through": heard.told.durable_through, "highest": heard.told.highest,
                     "missing_count": heard.told.missing_count,
                     "missing": self.gaps().into_iter().map(gap).collect::<Vec<_>>() })
         });
         let seconds = if let FeedAge::Seconds(seconds) = self.feed_age { Some(seconds) } else { None };
-        let broken = |(sha256, told): &(Vec<u8>, String)| json!({ "sha256": hex(sha256), "told": told });
+        let broken = |of: &BrokenFile| json!({ "sha256": hex(&of.sha256), "name": of.name, "report_id": of.report_id, "told": of.told });
         json!({
             "safety": { "known_seconds_ago": seconds, "clock_changed": self.feed_age == FeedAge::ClockChanged,
                         "stops": self.stops.iter().map(stop).collect::<Vec<_>>() },
@@ -164,8 +172,8 @@ impl Status {
                 format!("files: {} of {} uploaded, {durable} of {bytes}", files.present, files.files),
             );
         }
-        for (sha256, told) in &self.broken {
-            add(&mut out, format!("  file {}: {told}", hex(sha256)));
+        for file in &self.broken {
+            add(&mut out, format!("  NOT UPLOADED {}", shown::broken(file)));
         }
         out
     }
@@ -186,80 +194,9 @@ impl Status {
         let (on, off) = if coloured { ("\x1b[1;97;41m", "\x1b[0m") } else { ("", "") };
         for stop in &self.stops {
             // Writing to text cannot fail.
-            writeln!(banner, "{on} STOP WORK {off} {}", shown::stop(stop)).ok();
+            writeln!(banner, "{on} STOP WORK {off} {}", shown::stop(stop, &self.places)).ok();
         }
         writeln!(banner, "safety: {} in force ({known})", self.stops.len()).ok();
         banner
     }
-}
-
-fn entry_text(entry: &Entry) -> String {
-    let report = &entry.report;
-    let version = report.base_version + 1;
-    let receipt = entry.answer.as_ref().and_then(|answer| answer.receipt.as_ref());
-    let reference =
-        receipt.map_or_else(|| shown::short(&report.report_id), |receipt| receipt.reference.clone());
-    let mut text = format!("  {reference} {} version {version}: ", shown::kind(report));
-    text.push_str(match entry.state {
-        EntryState::Waiting => "waits",
-        EntryState::Sending if entry.earlier.is_some() => "acknowledged before, to be sent again",
-        EntryState::Sending => "sent, not acknowledged yet",
-        EntryState::Acknowledged => "acknowledged",
-        EntryState::Refused => "REFUSED; amend it",
-        EntryState::Replaced => "replaced",
-    });
-    let decided = receipt.map(pb::Receipt::state);
-    if let Some(state @ (pb::ReportState::Rejected | pb::ReportState::Voided)) = decided {
-        let word = shown::word(state.as_str_name(), "REPORT_STATE_");
-        write!(text, "; a reviewer's decision is final: {word}").ok();
-    }
-    for hold in entry.answer.iter().flat_map(|answer| &answer.holds) {
-        let word = shown::word(hold.reason().as_str_name(), "HOLD_REASON_");
-        write!(text, "\n    held, {word}: {}", hold.text).ok();
-    }
-    for told in entry.refusal.iter().chain(&entry.details_told) {
-        write!(text, "\n    {told}").ok();
-    }
-    text.push('\n');
-    text
-}
-
-fn returned_text(stored: &pb::StoredReport) -> String {
-    let id = stored.report.as_ref().map(|report| report.report_id.clone()).unwrap_or_default();
-    let mut text = format!("  {} RETURNED by {}; amend {id}\n", stored.reference, stored.reviewed_by);
-    for remark in &stored.remarks {
-        let field = if remark.field.is_empty() { "the whole report" } else { &remark.field };
-        writeln!(text, "    {field}: {}", remark.text).ok();
-    }
-    text
-}
-
-fn entry_json(entry: &Entry) -> Value {
-    let hold = |hold: &pb::Hold| json!({ "reason": hold.reason().as_str_name(), "text": hold.text });
-    let answer = entry.answer.as_ref();
-    json!({
-        "report_id": entry.report.report_id,
-        "reference": shown::short(&entry.report.report_id),
-        "kind": shown::kind(&entry.report),
-        "version": entry.report.base_version + 1,
-        "device_sequence": entry.report.device_sequence,
-        "content_sha256": hex(&entry.content_sha256),
-        "state": entry.state.to_string(),
-        "outcome": answer.map(|answer| answer.outcome().as_str_name()),
-        "report_state": answer.and_then(|answer| Some(answer.receipt.as_ref()?.state().as_str_name())),
-        "holds": answer.iter().flat_map(|answer| &answer.holds).map(hold).collect::<Vec<_>>(),
-        "refusal": entry.refusal,
-        "details_not_kept": entry.details_told,
-        "victim_ids": victims::of(&entry.report).iter().map(|victim| &victim.victim_id).collect::<Vec<_>>(),
-    })
-}
-
-fn returned_json(stored: &pb::StoredReport) -> Value {
-    let remark = |remark: &pb::Remark| json!({ "field": remark.field, "text": remark.text });
-    json!({
-        "report_id": stored.report.as_ref().map(|report| report.report_id.clone()),
-        "reference": stored.reference,
-        "newest_version": stored.newest_version,
-        "remarks": stored.remarks.iter().map(remark).collect::<Vec<_>>(),
-    })
 }

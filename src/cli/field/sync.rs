@@ -10,6 +10,7 @@
 
 mod fate;
 mod files;
+mod flying;
 mod reports;
 mod rounds;
 
@@ -106,6 +107,8 @@ pub struct Summary {
     pub left: u64,
     /// Reports that arrived, whose details of victims the service does not keep.
     pub details_left: u64,
+    /// Reports that the service keeps in part, since it does not know all their fields.
+    pub partly_left: u64,
     /// Why the team feed was refused; empty when it was not.
     pub feed_refused: String,
     /// Why the last round did not bring everything; empty when it did.
@@ -135,6 +138,18 @@ pub enum Event {
         /// What became of the safety stop that it asks for; empty when it asks for none.
         halt: String,
     },
+    /// The service keeps a report in part, which waits here whole.
+    Partly {
+        /// The report.
+        report_id: String,
+        /// What is to be done, in words.
+        told: String,
+    },
+    /// The service, which kept a report in part, knows more now: the whole of it becomes a new version.
+    Anew {
+        /// The report.
+        report_id: String,
+    },
     /// A report was refused.
     Refused {
         /// The report.
@@ -151,6 +166,11 @@ pub enum Event {
     Uploaded {
         /// Its hash in hexadecimal digits.
         sha256: String,
+    },
+    /// A file cannot be uploaded.
+    Broken {
+        /// Which, why, and what is to be done, in words.
+        told: String,
     },
     /// A safety stop is in force.
     Stop {

@@ -6,6 +6,7 @@ use rusqlite::{OptionalExtension as _, Transaction};
 use crate::cli::field::content;
 use crate::cli::field::outbox::Outbox;
 use crate::cli::field::outbox::knowledge::hear;
+use crate::cli::field::outbox::partly::{file_anew, keep_partly};
 use crate::error::StartError;
 use crate::rpc::pb;
 
@@ -14,6 +15,10 @@ use crate::rpc::pb;
 pub enum Verdict {
     /// The service has it.
     Acknowledged(Box<pb::SubmitReportResponse>),
+    /// The service has it without fields that it does not know.
+    Partly(Box<pb::SubmitReportResponse>),
+    /// The service, which had it in part, knows more now: the whole content is to be the next version.
+    Anew,
     /// The service will never take it as it is.
     Refused(String),
 }
@@ -27,6 +32,8 @@ impl Outbox {
             for (entry, verdict) in verdicts {
                 match verdict {
                     Verdict::Acknowledged(answer) => forgot |= acknowledge(tx, *entry, answer, clock)?,
+                    Verdict::Partly(answer) => keep_partly(tx, *entry, answer, clock)?,
+                    Verdict::Anew => file_anew(tx, *entry)?,
                     Verdict::Refused(told) => refuse(tx, *entry, told)?,
                 }
             }
@@ -116,7 +123,7 @@ fn acknowledge(
     let told = answer.details_not_kept.as_ref().map(|of| &of.text);
     tx.execute(
         "-- outbox.acknowledge
-         UPDATE reports SET state = 'ACKNOWLEDGED', answer = ?2, earlier = NULL, details_told = ?3
+         UPDATE reports SET state = 'ACKNOWLEDGED', answer = ?2, earlier = NULL, details_told = ?3, partly = NULL, rests = 0
           WHERE entry = ?1 AND state IN ('WAITING', 'SENDING', 'ACKNOWLEDGED')",
         (entry, answer.encode_to_vec(), told),
     )?;
@@ -131,7 +138,7 @@ fn acknowledge(
 
 /// A file that the service lost needs another upload. Whether it has one is asked when its turn comes: a receipt says what
 /// was stored once, and the store may have lost it. Of a broken file that may be there, it is asked as well.
-fn is_there(tx: &Transaction<'_>, file: &pb::AttachmentState) -> rusqlite::Result<()> {
+pub(super) fn is_there(tx: &Transaction<'_>, file: &pb::AttachmentState) -> rusqlite::Result<()> {
     let sql = if file.present {
         "-- outbox.may_be_there
          UPDATE files SET state = 'WAITING', told = NULL WHERE sha256 = ?1 AND state = 'BROKEN'"
@@ -167,22 +174,27 @@ pub(super) fn forget_details(tx: &Transaction<'_>, entry: i64) -> rusqlite::Resu
     Ok(true)
 }
 
+/// The number of what the service does not have at all is free again.
 fn refuse(tx: &Transaction<'_>, entry: i64, told: &str) -> rusqlite::Result<()> {
-    let number: Option<i64> = tx
+    let known: Option<(i64, bool)> = tx
         .query_row(
             "-- outbox.number_of
-             SELECT number FROM reports WHERE entry = ?1 AND state IN ('WAITING', 'SENDING')",
+             SELECT number, partly IS NOT NULL FROM reports WHERE entry = ?1 AND state IN ('WAITING', 'SENDING')",
             [entry],
-            |row| row.get(0),
+            |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .optional()?;
-    let Some(number) = number else { return Ok(()) };
+    let Some((number, is_there)) = known else { return Ok(()) };
     tx.execute(
         "-- outbox.refuse
-         UPDATE reports SET state = 'REFUSED', number = NULL, refusal = ?2, earlier = NULL, details_told = NULL
+         UPDATE reports
+            SET state = 'REFUSED', number = NULL, refusal = ?2, earlier = NULL, details_told = NULL, rests = 0
           WHERE entry = ?1",
         (entry, told),
     )?;
+    if is_there {
+        return Ok(());
+    }
     tx.execute(
         "-- outbox.free
          INSERT INTO free_numbers (number) VALUES (?1) ON CONFLICT DO NOTHING",

@@ -64,6 +64,8 @@ pub struct Entry {
     pub earlier: Option<pb::SubmitReportResponse>,
     /// Why the service does not keep the details of its victims, which wait here.
     pub details_told: Option<String>,
+    /// What the service answered, when it keeps the version without fields that it does not know.
+    pub partly: Option<pb::SubmitReportResponse>,
 }
 
 /// A version that is to be sent.
@@ -75,48 +77,17 @@ pub struct Due {
     pub bytes: usize,
 }
 
-const COLUMNS: &str = "entry, content, content_sha256, state, answer, refusal, earlier, details_told";
+const COLUMNS: &str = "entry, content, content_sha256, state, answer, refusal, earlier, details_told, partly";
 
 impl Outbox {
     /// Numbers a new version and keeps it, for good. Its files are in the outbox already. A report that is refused
     /// leaves its number to the next one. Refused versions of the same report make room.
-    pub fn add(&self, mut report: pb::FieldReport) -> Result<Entry, StartError> {
-        let entry = self.change(|tx| {
-            let number = next_number(tx)?;
-            report.device_sequence = number;
-            let content_sha256 = content::sha256_of(&report);
-            let urgent = matches!(report.body, Some(pb::field_report::Body::Accident(_)));
-            let row = (
-                &report.report_id,
-                report.base_version,
-                number,
-                urgent,
-                report.encode_to_vec(),
-                content_sha256,
-            );
-            tx.execute(
-                "-- outbox.add
-                 INSERT INTO reports (report_id, base_version, number, urgent, content, content_sha256, state)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'WAITING')",
-                row,
-            )?;
-            let entry = tx.last_insert_rowid();
-            for file in &report.attachments {
-                declare(tx, entry, file)?;
-            }
-            replace_refused(tx, &report.report_id)?;
-            Ok(Entry {
-                entry,
-                report: report.clone(),
-                content_sha256,
-                state: EntryState::Waiting,
-                answer: None,
-                refusal: None,
-                earlier: None,
-                details_told: None,
-            })
-        })?;
-        Ok(entry)
+    pub fn add(&self, report: pb::FieldReport) -> Result<Entry, StartError> {
+        self.change(|tx| {
+            let entry = insert(tx, report)?;
+            replace_refused(tx, &entry.report.report_id)?;
+            Ok(entry)
+        })
     }
 
     /// The versions that are to be sent: accidents first, then in the order of their numbers.
@@ -124,7 +95,7 @@ impl Outbox {
         self.read(|db| {
             let mut asked = db.prepare_cached(
                 "-- outbox.due
-                 SELECT entry, length(content) FROM reports WHERE state IN ('WAITING', 'SENDING')
+                 SELECT entry, length(content) FROM reports WHERE state IN ('WAITING', 'SENDING') AND NOT rests
                   ORDER BY urgent DESC, number",
             )?;
             let due = |row: &Row<'_>| {
@@ -203,6 +174,38 @@ fn entry_of(row: &Row<'_>) -> rusqlite::Result<Entry> {
         refusal: row.get(5)?,
         earlier: answered(6)?,
         details_told: row.get(7)?,
+        partly: answered(8)?,
+    })
+}
+
+/// Numbers a version and inserts it, with the files that it declares.
+pub(super) fn insert(tx: &Transaction<'_>, mut report: pb::FieldReport) -> rusqlite::Result<Entry> {
+    let number = next_number(tx)?;
+    report.device_sequence = number;
+    let content_sha256 = content::sha256_of(&report);
+    let urgent = matches!(report.body, Some(pb::field_report::Body::Accident(_)));
+    let row =
+        (&report.report_id, report.base_version, number, urgent, report.encode_to_vec(), content_sha256);
+    tx.execute(
+        "-- outbox.add
+         INSERT INTO reports (report_id, base_version, number, urgent, content, content_sha256, state)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'WAITING')",
+        row,
+    )?;
+    let entry = tx.last_insert_rowid();
+    for file in &report.attachments {
+        declare(tx, entry, file)?;
+    }
+    Ok(Entry {
+        entry,
+        report,
+        content_sha256,
+        state: EntryState::Waiting,
+        answer: None,
+        refusal: None,
+        earlier: None,
+        details_told: None,
+        partly: None,
     })
 }
 

@@ -1,7 +1,10 @@
 //! Which files are still to be uploaded, and how far each is.
 
+use prost::Message as _;
+
 use crate::cli::field::outbox::Outbox;
 use crate::error::StartError;
+use crate::rpc::pb;
 
 /// A file of a report that the service has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +28,19 @@ pub enum UploadEnd {
     Broken(String),
 }
 
+/// A file that cannot be uploaded from here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokenFile {
+    /// SHA-256 of what its content was.
+    pub sha256: Vec<u8>,
+    /// What people call it.
+    pub name: String,
+    /// The newest report that declares it.
+    pub report_id: String,
+    /// Why it cannot be uploaded, and what to do.
+    pub told: String,
+}
+
 /// How many files there are, and their bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FileCount {
@@ -46,7 +62,8 @@ impl Outbox {
                 "-- outbox.uploads
                  SELECT files.sha256, files.size, files.durable_offset, min(reports.report_id)
                    FROM files JOIN declared USING (sha256) JOIN reports USING (entry)
-                  WHERE files.state = 'WAITING' AND reports.state = 'ACKNOWLEDGED'
+                  WHERE files.state = 'WAITING'
+                    AND (reports.state = 'ACKNOWLEDGED' OR (reports.state = 'SENDING' AND reports.partly IS NOT NULL))
                   GROUP BY files.sha256
                   ORDER BY files.size, files.sha256",
             )?;
@@ -59,6 +76,20 @@ impl Outbox {
                 })
             };
             asked.query_map((), upload)?.collect()
+        })
+    }
+
+    /// How many files are to be uploaded, also those of reports that have not arrived yet, and the bytes of them that the
+    /// service does not have.
+    pub fn files_waiting(&self) -> Result<(i64, i64), StartError> {
+        self.read(|db| {
+            let sql = "-- outbox.files_waiting
+                       SELECT count(*), coalesce(sum(size - durable_offset), 0) FROM files
+                        WHERE state = 'WAITING'
+                          AND EXISTS (SELECT 1 FROM declared JOIN reports USING (entry)
+                                       WHERE declared.sha256 = files.sha256
+                                         AND reports.state NOT IN ('REFUSED', 'REPLACED'))";
+            db.query_row(sql, (), |row| Ok((row.get(0)?, row.get(1)?)))
         })
     }
 
@@ -125,14 +156,31 @@ impl Outbox {
         })
     }
 
-    /// Files that cannot be uploaded, by name of their copy, and why.
-    pub fn broken_files(&self) -> Result<Vec<(Vec<u8>, String)>, StartError> {
+    /// Files that cannot be uploaded, and why.
+    pub fn broken_files(&self) -> Result<Vec<BrokenFile>, StartError> {
         self.read(|db| {
             let mut asked = db.prepare_cached(
                 "-- outbox.broken_files
-                 SELECT sha256, coalesce(told, '') FROM files WHERE state = 'BROKEN' ORDER BY sha256",
+                 SELECT files.sha256, coalesce(files.told, ''), reports.content
+                   FROM files JOIN declared USING (sha256) JOIN reports USING (entry)
+                  WHERE files.state = 'BROKEN'
+                    AND entry = (SELECT max(entry) FROM declared AS newest WHERE newest.sha256 = files.sha256)
+                  ORDER BY files.sha256",
             )?;
-            asked.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+            let broken = |row: &rusqlite::Row<'_>| {
+                let content: Vec<u8> = row.get(2)?;
+                Ok(BrokenFile::of(row.get(0)?, row.get(1)?, &content))
+            };
+            asked.query_map((), broken)?.collect()
         })
+    }
+}
+
+impl BrokenFile {
+    fn of(sha256: Vec<u8>, told: String, content: &[u8]) -> Self {
+        let report = pb::FieldReport::decode(content).unwrap_or_default();
+        let file = report.attachments.into_iter().find(|file| file.sha256 == sha256);
+        let name = file.map(|file| file.name).unwrap_or_default();
+        Self { sha256, name, report_id: report.report_id, told }
     }
 }

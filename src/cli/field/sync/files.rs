@@ -9,6 +9,7 @@ use crate::cli::client::Connection;
 use crate::cli::field::capture::Device;
 use crate::cli::field::link::patiently;
 use crate::cli::field::outbox::{Upload, UploadEnd, hex};
+use crate::cli::field::shown;
 use crate::cli::field::sync::{Event, Pace, Summary, Tell, Trouble};
 use crate::rpc::pb;
 use crate::rpc::pb::field_report_service_client::FieldReportServiceClient;
@@ -69,6 +70,10 @@ impl Uploading<'_> {
         if !state.present && !self.device.outbox.is_whole(&upload.sha256) {
             let told = "its copy in the outbox changed or is gone; attach the file again with `amend`";
             self.device.outbox.end_upload(&upload.sha256, &UploadEnd::Broken(told.to_owned()))?;
+            let broken = self.device.outbox.broken_files()?;
+            for file in broken.iter().filter(|file| file.sha256 == upload.sha256) {
+                (self.tell)(Event::Broken { told: shown::broken(file) });
+            }
             return Ok(());
         }
         self.progress.again = 0;

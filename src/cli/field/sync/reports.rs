@@ -1,19 +1,20 @@
 //! Sending reports: over one stream with a bounded number in flight, or one call each where streams do not pass.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Streaming;
 
 use crate::cli::client::Connection;
 use crate::cli::field::capture::Device;
 use crate::cli::field::clock;
 use crate::cli::field::link::patiently;
 use crate::cli::field::outbox::{Due, Entry, Verdict};
+use crate::cli::field::shown;
 use crate::cli::field::sync::fate::{self, Fate, Why};
-use crate::cli::field::sync::{BYTES_IN_FLIGHT, Event, Pace, Summary, Tell, Trouble};
+use crate::cli::field::sync::flying::{Flying, next_answers};
+use crate::cli::field::sync::{Event, Pace, Summary, Tell, Trouble};
 use crate::rpc::pb;
 use crate::rpc::pb::field_report_service_client::FieldReportServiceClient;
 use crate::rpc::pb::sync_reports_response::Outcome;
@@ -152,12 +153,14 @@ impl Sending<'_> {
     /// waiting. What was acknowledged before and is another operator's now is not lost: it is the caller who is wrong.
     fn judge_refused(&mut self, entry: &Entry, fate: Fate) -> Result<Option<Verdict>, Trouble> {
         match fate {
-            Fate::Final(told, Why::Elsewhere) if entry.earlier.is_some() => {
+            Fate::Final(told, Why::Elsewhere) if entry.earlier.is_some() || entry.partly.is_some() => {
                 self.device.outbox.restore_acknowledged()?;
                 Err(Trouble::Stop(format!(
                     "the service refuses a report that it acknowledged before: {told}; this token is of another operator"
                 )))
             }
+            // It knows fields now that it did not know before.
+            Fate::Final(_, Why::Contradicted) if entry.partly.is_some() => Ok(Some(Verdict::Anew)),
             Fate::Final(told, _) => Ok(Some(Verdict::Refused(told))),
             Fate::PutOff(told, wait) | Fate::Later(told, wait) => {
                 let before = self.put_off.take().and_then(|(_, wait)| wait);
@@ -170,14 +173,16 @@ impl Sending<'_> {
 
     /// Only a receipt with the report's id and the hash of what was sent counts.
     fn judge_stored(&mut self, entry: &Entry, stored: pb::SubmitReportResponse) -> Result<Verdict, Trouble> {
-        let named = stored.receipt.as_ref().is_some_and(|receipt| {
-            receipt.report_id == entry.report.report_id && receipt.content_sha256 == entry.content_sha256
-        });
+        let named = stored.receipt.as_ref().filter(|receipt| receipt.report_id == entry.report.report_id);
         let known = stored.outcome() != pb::ReportOutcome::Unspecified;
-        if named && known {
-            return Ok(Verdict::Acknowledged(Box::new(stored)));
+        match named.filter(|_| known) {
+            Some(receipt) if receipt.content_sha256 == entry.content_sha256 => {
+                Ok(Verdict::Acknowledged(Box::new(stored)))
+            }
+            Some(receipt) if is_of_less(receipt, &entry.report) => Ok(Verdict::Partly(Box::new(stored))),
+            _ => self
+                .foreign("an answer that does not name the report and its content: it is not of the service"),
         }
-        self.foreign("an answer that does not name the report and its content: it is not of the service")
     }
 
     fn foreign<T>(&mut self, told: &str) -> Result<T, Trouble> {
@@ -195,83 +200,38 @@ impl Sending<'_> {
         }
         self.device.outbox.settle(&verdicts, &clock::reading(&*self.device.clock))?;
         for (report_id, (_, verdict)) in entries.into_iter().zip(verdicts) {
-            match verdict {
-                Verdict::Acknowledged(answer) => {
-                    self.summary.acknowledged += 1;
-                    let held = answer.outcome() == pb::ReportOutcome::Held || !answer.holds.is_empty();
-                    self.summary.held += u64::from(held);
-                    let held = answer.holds.into_iter().map(|hold| hold.text).collect();
-                    let details = answer.details_not_kept.map(|of| of.text).unwrap_or_default();
-                    let halt = answer.halt.map(|of| of.text).unwrap_or_default();
-                    let reference = answer.receipt.map(|receipt| receipt.reference).unwrap_or_default();
-                    (self.tell)(Event::Acknowledged { reference, held, details, halt });
-                }
-                Verdict::Refused(told) => {
-                    self.summary.refused += 1;
-                    (self.tell)(Event::Refused { report_id, told });
-                }
-            }
+            self.tell(report_id, verdict);
         }
         Ok(())
     }
-}
 
-/// Versions that were sent and not answered, by number.
-#[derive(Default)]
-struct Flying {
-    entries: HashMap<i64, Entry>,
-    bytes: usize,
-}
-
-impl Flying {
-    /// Takes the next places that have room beside what is flying: one report always has when nothing is.
-    fn room_for(&self, due: &mut VecDeque<Due>, at_most: usize) -> Vec<i64> {
-        let (mut next, mut bytes) = (Vec::new(), self.bytes);
-        while self.entries.len() + next.len() < at_most
-            && let Some(first) = due.front()
-            && (bytes == 0 || bytes + first.bytes <= BYTES_IN_FLIGHT)
-        {
-            bytes += first.bytes.max(1);
-            next.push(first.entry);
-            due.pop_front();
-        }
-        next
-    }
-
-    fn add(&mut self, entry: Entry) {
-        self.bytes += prost::Message::encoded_len(&entry.report);
-        self.entries.insert(entry.report.device_sequence, entry);
-    }
-
-    fn take(&mut self, number: i64, report_id: &str) -> Option<Entry> {
-        if self.entries.get(&number)?.report.report_id != report_id {
-            return None;
-        }
-        let entry = self.entries.remove(&number)?;
-        self.bytes = self.bytes.saturating_sub(prost::Message::encoded_len(&entry.report));
-        Some(entry)
-    }
-}
-
-/// The next answer and those that came with it, and the end of the stream when it came.
-async fn next_answers(
-    within: Duration,
-    answers: &mut Streaming<pb::SyncReportsResponse>,
-) -> (Vec<pb::SyncReportsResponse>, Option<Trouble>) {
-    let mut heard = Vec::new();
-    let mut next = patiently(within, answers.message()).await;
-    loop {
-        match next {
-            Ok(Some(answer)) => heard.push(answer),
-            Ok(None) => {
-                let told = "the stream ended before every answer came";
-                return (heard, Some(Trouble::Link(told.to_owned(), None)));
+    fn tell(&mut self, report_id: String, verdict: Verdict) {
+        (self.tell)(match verdict {
+            Verdict::Acknowledged(answer) => {
+                self.summary.acknowledged += 1;
+                let held = answer.outcome() == pb::ReportOutcome::Held || !answer.holds.is_empty();
+                self.summary.held += u64::from(held);
+                let held = answer.holds.into_iter().map(|hold| hold.text).collect();
+                let details = answer.details_not_kept.map(|of| of.text).unwrap_or_default();
+                let halt = answer.halt.map(|of| of.text).unwrap_or_default();
+                let reference = answer.receipt.map(|receipt| receipt.reference).unwrap_or_default();
+                Event::Acknowledged { reference, held, details, halt }
             }
-            Err(status) => return (heard, Some(status.into())),
-        }
-        let Ok(ready) = tokio::time::timeout(Duration::ZERO, answers.message()).await else {
-            return (heard, None);
-        };
-        next = ready;
+            Verdict::Partly(answer) => Event::Partly { report_id, told: shown::partly(&answer) },
+            Verdict::Anew => Event::Anew { report_id },
+            Verdict::Refused(told) => {
+                self.summary.refused += 1;
+                Event::Refused { report_id, told }
+            }
+        });
     }
+}
+
+/// Whether a receipt is a whole one of this very version, although its hash is another: then it is of a service that dropped
+/// fields which it does not know.
+fn is_of_less(receipt: &pb::Receipt, report: &pb::FieldReport) -> bool {
+    receipt.version == report.base_version + 1
+        && receipt.reference == shown::short(&report.report_id)
+        && receipt.received_at.is_some()
+        && receipt.content_sha256.len() == 32
 }

@@ -22,6 +22,7 @@ const FOLLOWED_SECONDS: i64 = 60;
 pub async fn sync(device: &Device, pace: &Pace, until: Until, tell: &Tell) -> Result<Summary, StartError> {
     let _alone = device.outbox.alone()?;
     device.outbox.send_details_again()?;
+    device.outbox.send_partly_again()?;
     let start = Instant::now();
     let mut syncing = Syncing {
         device,
@@ -39,6 +40,7 @@ pub async fn sync(device: &Device, pace: &Pace, until: Until, tell: &Tell) -> Re
         let (left, arrived) = (syncing.left()?, syncing.arrived()?);
         syncing.summary.left = left;
         syncing.summary.details_left = u64::try_from(device.outbox.details_waiting()?).unwrap_or(0);
+        syncing.summary.partly_left = u64::try_from(device.outbox.partly_kept()?).unwrap_or(0);
         let (told, at_least) = match ended {
             Ok(()) if left == 0 => {
                 syncing.summary.trouble.clear();
@@ -197,13 +199,9 @@ impl Syncing<'_> {
     }
 
     fn tell_round(&self) -> Result<(), StartError> {
-        let (reports, uploads) = (self.device.outbox.due()?, self.device.outbox.uploads()?);
-        let bytes = uploads.iter().map(|upload| upload.size - upload.durable_offset).sum::<i64>();
-        (self.tell)(Event::Round {
-            reports: reports.len() as u64,
-            files: uploads.len() as u64,
-            bytes: u64::try_from(bytes).unwrap_or(0),
-        });
+        let (reports, (files, bytes)) = (self.device.outbox.due()?, self.device.outbox.files_waiting()?);
+        let known = |count: i64| u64::try_from(count).unwrap_or(0);
+        (self.tell)(Event::Round { reports: reports.len() as u64, files: known(files), bytes: known(bytes) });
         Ok(())
     }
 

@@ -76,6 +76,7 @@ fn known() -> Known {
         repeats: None,
         under_this_number: None,
         base_missing: false,
+        counts: None,
         files: BTreeMap::new(),
     }
 }

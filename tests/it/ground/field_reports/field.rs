@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use safelane::cli::field::outbox::{EntryState, Outbox};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
 use super::review::{Board, give_back};
@@ -16,12 +16,12 @@ use crate::evidence::chance::Chance;
 use crate::harness::{World, fresh_id, in_world};
 
 /// The command line of one device.
-struct Pad {
+pub(super) struct Pad {
     folder: tempfile::TempDir,
 }
 
 impl Pad {
-    async fn init(world: &World, tablet: &Tablet) -> Self {
+    pub(super) async fn init(world: &World, tablet: &Tablet) -> Self {
         let pad = Self { folder: tempfile::tempdir().expect("a folder") };
         let server = format!("http://{}", world.address);
         let made = pad.run(&["init", "--server", &server, "--team", &tablet.team]).await;
@@ -29,33 +29,33 @@ impl Pad {
         pad
     }
 
-    fn outbox(&self) -> &str {
+    pub(super) fn outbox(&self) -> &str {
         self.folder.path().to_str().expect("text")
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(super) fn command(&self, arguments: &[&str]) -> Command {
         let mut all = vec!["field", arguments[0], "--outbox", self.outbox()];
         all.extend(&arguments[1..]);
         safelane(&all)
     }
 
-    async fn run(&self, arguments: &[&str]) -> Output {
+    pub(super) async fn run(&self, arguments: &[&str]) -> Output {
         output(self.command(arguments)).await
     }
 
-    async fn status(&self) -> Value {
+    pub(super) async fn status(&self) -> Value {
         let told = self.run(&["status", "--json"]).await;
         serde_json::from_slice(&told.stdout).expect("JSON")
     }
 
-    fn write(&self, name: &str, content: &str) -> String {
+    pub(super) fn write(&self, name: &str, content: &str) -> String {
         let path = self.folder.path().join(name);
         std::fs::write(&path, content).expect("it is written");
         path.to_str().expect("text").to_owned()
     }
 }
 
-fn found(tablet: &Tablet, note: &str) -> Value {
+pub(super) fn found(tablet: &Tablet, note: &str) -> Value {
     json!({
         "taskId": tablet.task.task_id,
         "workDate": { "year": 1998, "month": 6, "day": 15 },
@@ -300,38 +300,6 @@ async fn a_feed_that_is_refused_is_told_by_the_exit_code() {
         // An administrator reports for a team that there is not.
         assert!(told.contains("the team feed was not taken") && told.contains("NOT_FOUND"), "{told}");
         assert_eq!(synced.status.code(), Some(5), "{told}");
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_report_can_be_answered_question_by_question() {
-    in_world(async |world| {
-        let tablet = Tablet::open(world).await;
-        let pad = Pad::init(world, &tablet).await;
-        // The feed tells which tasks and sites there are to choose from.
-        assert!(pad.run(&["feed"]).await.status.success());
-        for (kind, answers) in [
-            ("ordnance", "1\n1998-06-15\n1\n1\nPMN-2\nthree\n3\n1\n1\nn\nby the well\n"),
-            ("progress", "1\nyesterday\n1998-06-15\n3\ny\n1\n3\n400\n13\nn\ny\n1\n8\n3840\nn\n0\n\n"),
-            ("accident", "\n1998-06-15\n4\nn\nA fuze burned\nn\n\n"),
-        ] {
-            let mut command = pad.command(&["capture", "--ask", kind]);
-            let mut child = command.stdin(Stdio::piped()).spawn().expect("it starts");
-            let mut stdin = child.stdin.take().expect("a pipe");
-            stdin.write_all(answers.as_bytes()).await.expect("it is asked");
-            drop(stdin);
-            let done = child.wait_with_output().await.expect("it ends");
-            let said = text(&done.stdout);
-            assert!(said.starts_with("captured "), "{kind}: {said}{}", text(&done.stderr));
-        }
-        let synced = pad.run(&["sync", "--once"]).await;
-        assert_eq!(synced.status.code(), Some(0), "{}", text(&synced.stdout));
-        let status = pad.status().await;
-        let kinds: Vec<_> =
-            status["reports"].as_array().expect("a list").iter().map(|of| &of["kind"]).collect();
-        assert_eq!(kinds, ["ordnance", "progress", "accident"]);
-        assert_eq!(Tablet::count(world).await, 3);
     })
     .await;
 }

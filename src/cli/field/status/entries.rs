@@ -1,0 +1,90 @@
+//! What became of each report, in words and for machines.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::cli::field::outbox::{Entry, EntryState, hex};
+use crate::cli::field::{shown, victims};
+use crate::rpc::pb;
+
+/// A version in words.
+pub(super) fn entry_text(entry: &Entry) -> String {
+    let report = &entry.report;
+    let version = report.base_version + 1;
+    let receipt = entry.answer.as_ref().and_then(|answer| answer.receipt.as_ref());
+    let reference =
+        receipt.map_or_else(|| shown::short(&report.report_id), |receipt| receipt.reference.clone());
+    let mut text = format!("  {reference} {} version {version}: ", shown::kind(report));
+    text.push_str(match entry.state {
+        EntryState::Waiting => "waits",
+        EntryState::Sending if entry.partly.is_some() => "kept in part",
+        EntryState::Sending if entry.earlier.is_some() => "acknowledged before, to be sent again",
+        EntryState::Sending => "sent, not acknowledged yet",
+        EntryState::Acknowledged => "acknowledged",
+        EntryState::Refused => "REFUSED; amend it",
+        EntryState::Replaced => "replaced",
+    });
+    let decided = receipt.map(pb::Receipt::state);
+    if let Some(state @ (pb::ReportState::Rejected | pb::ReportState::Voided)) = decided {
+        let word = shown::word(state.as_str_name(), "REPORT_STATE_");
+        write!(text, "; a reviewer's decision is final: {word}").ok();
+    }
+    for hold in entry.answer.iter().flat_map(|answer| &answer.holds) {
+        let word = shown::word(hold.reason().as_str_name(), "HOLD_REASON_");
+        write!(text, "\n    held, {word}: {}", hold.text).ok();
+    }
+    if let Some(answer) = entry.partly.as_ref().filter(|_| entry.state == EntryState::Sending) {
+        write!(text, "\n    {}", shown::partly(answer)).ok();
+    }
+    for told in entry.refusal.iter().chain(&entry.details_told) {
+        write!(text, "\n    {told}").ok();
+    }
+    text.push('\n');
+    text
+}
+
+/// A report that was returned, with the remarks, in words.
+pub(super) fn returned_text(stored: &pb::StoredReport) -> String {
+    let id = stored.report.as_ref().map(|report| report.report_id.clone()).unwrap_or_default();
+    let mut text = format!("  {} RETURNED by {}; amend {id}\n", stored.reference, stored.reviewed_by);
+    for remark in &stored.remarks {
+        let field = if remark.field.is_empty() { "the whole report" } else { &remark.field };
+        writeln!(text, "    {field}: {}", remark.text).ok();
+    }
+    text
+}
+
+/// A version for machines.
+pub(super) fn entry_json(entry: &Entry) -> Value {
+    let hold = |hold: &pb::Hold| json!({ "reason": hold.reason().as_str_name(), "text": hold.text });
+    let answer = entry.answer.as_ref();
+    json!({
+        "report_id": entry.report.report_id,
+        "reference": shown::short(&entry.report.report_id),
+        "kind": shown::kind(&entry.report),
+        "version": entry.report.base_version + 1,
+        "device_sequence": entry.report.device_sequence,
+        "content_sha256": hex(&entry.content_sha256),
+        "state": entry.state.to_string(),
+        "outcome": answer.map(|answer| answer.outcome().as_str_name()),
+        "report_state": answer.and_then(|answer| Some(answer.receipt.as_ref()?.state().as_str_name())),
+        "holds": answer.iter().flat_map(|answer| &answer.holds).map(hold).collect::<Vec<_>>(),
+        "partly": entry.partly.as_ref().and_then(|answer| answer.receipt.as_ref()).map(|receipt| json!({
+            "version": receipt.version, "content_sha256": hex(&receipt.content_sha256) })),
+        "refusal": entry.refusal,
+        "details_not_kept": entry.details_told,
+        "victim_ids": victims::of(&entry.report).iter().map(|victim| &victim.victim_id).collect::<Vec<_>>(),
+    })
+}
+
+/// A report that was returned, for machines.
+pub(super) fn returned_json(stored: &pb::StoredReport) -> Value {
+    let remark = |remark: &pb::Remark| json!({ "field": remark.field, "text": remark.text });
+    json!({
+        "report_id": stored.report.as_ref().map(|report| report.report_id.clone()),
+        "reference": stored.reference,
+        "newest_version": stored.newest_version,
+        "remarks": stored.remarks.iter().map(remark).collect::<Vec<_>>(),
+    })
+}
