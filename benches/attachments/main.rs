@@ -65,7 +65,7 @@ struct Options {
 
 fn main() -> Result<(), Failure> {
     let options = Options::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let results = runtime.block_on(async {
         let cluster = Cluster::start().await?;
         let measured = run(&cluster, &options).await;
@@ -94,7 +94,7 @@ async fn run(cluster: &Cluster, options: &Options) -> Result<Results, Failure> {
             copied.push(rate(&photos, begun)?);
             let report = team.declare(&photos).await?;
             let begun = Instant::now();
-            report.upload(&photos, lanes).await?;
+            report.upload(&photos, lanes)?;
             uploaded.push(rate(&photos, begun)?);
             report.check(&photos).await?;
             for folder in ["attachments", "plain"] {

@@ -1,5 +1,7 @@
 //! Uploads as a tablet does them, over real gRPC.
 
+use std::thread;
+
 use safelane::rpc::pb;
 use safelane::rpc::pb::download_attachment_response::Part as Downloaded;
 use safelane::rpc::pb::field_report::Body;
@@ -7,6 +9,7 @@ use safelane::rpc::pb::field_report_service_client::FieldReportServiceClient;
 use safelane::rpc::pb::organization_service_client::OrganizationServiceClient;
 use safelane::rpc::pb::team_service_client::TeamServiceClient;
 use safelane::rpc::pb::upload_attachment_request::Part;
+use tokio::runtime::Builder;
 use tonic::transport::{Channel, Endpoint};
 use uuid::Uuid;
 
@@ -100,25 +103,21 @@ impl Team {
 }
 
 impl Report {
-    /// Uploads every photo, over so many connections.
-    pub(crate) async fn upload(&self, photos: &Photos, lanes: usize) -> Result<(), Failure> {
-        let mut uploads = tokio::task::JoinSet::new();
-        for lane in 0..lanes {
-            let (photos, report_id) = (photos.clone(), self.report_id.clone());
-            let mut service = FieldReportServiceClient::new(connect(&self.address).await?);
-            uploads.spawn(async move {
-                for number in (lane..photos.all().len()).step_by(lanes) {
-                    let sent = messages(photos.clone(), number, report_id.clone());
-                    let answer = service.upload_attachment(tokio_stream::iter(sent)).await?.into_inner();
-                    if !answer.upload.is_some_and(|upload| upload.present) {
-                        return Err(Failure::from("a photo is not present"));
-                    }
-                }
-                Ok(())
-            });
-        }
-        while let Some(done) = uploads.join_next().await {
-            done??;
+    /// Uploads every photo, over so many connections: each of a tablet that has a thread for itself, as the senders of plain
+    /// copies have.
+    pub(crate) fn upload(&self, photos: &Photos, lanes: usize) -> Result<(), Failure> {
+        let tablets: Vec<_> = (0..lanes)
+            .map(|lane| {
+                let (photos, address) = (photos.clone(), self.address.clone());
+                let report_id = self.report_id.clone();
+                thread::spawn(move || {
+                    let tablet = Builder::new_current_thread().enable_all().build()?;
+                    tablet.block_on(upload(&address, &photos, report_id, (lane, lanes)))
+                })
+            })
+            .collect();
+        for tablet in tablets {
+            tablet.join().map_err(|_| "a tablet panicked")??;
         }
         Ok(())
     }
@@ -150,6 +149,24 @@ impl Report {
         }
         Ok(())
     }
+}
+
+/// Uploads the photos of one lane over one connection.
+async fn upload(
+    address: &str,
+    photos: &Photos,
+    report_id: String,
+    (lane, lanes): (usize, usize),
+) -> Result<(), Failure> {
+    let mut service = FieldReportServiceClient::new(connect(address).await?);
+    for number in (lane..photos.all().len()).step_by(lanes) {
+        let sent = messages(photos.clone(), number, report_id.clone());
+        let answer = service.upload_attachment(tokio_stream::iter(sent)).await?.into_inner();
+        if !answer.upload.is_some_and(|upload| upload.present) {
+            return Err("a photo is not present".into());
+        }
+    }
+    Ok(())
 }
 
 fn messages(
