@@ -22,7 +22,7 @@ use crate::app::App;
 use crate::app::rights::may_act_for;
 use crate::domain::caller::{Caller, Role};
 use crate::domain::field_report::clock::DeviceClock;
-use crate::domain::field_report::filing::{Chain, Filing, KnownReport, amend, file, version_of};
+use crate::domain::field_report::filing::{Chain, Filing, amend, file, version_of};
 use crate::domain::field_report::halt::HaltAnswer;
 use crate::domain::field_report::review::expect_amendable;
 use crate::domain::field_report::sequence::SyncState;
@@ -206,9 +206,6 @@ fn all_failed(count: usize, error: Error) -> Vec<Answer> {
     (0..count).map(|_| Err(Arc::clone(&error))).collect()
 }
 
-/// What is refused where a version would make a report another one.
-const STAYS: &str = "is not that of the report; leave what says which report it is";
-
 /// Locks the head of an operator's journal.
 pub(super) async fn lock_head(conn: &mut Connection, operator: OrganizationId) -> Result<Head, Error> {
     let heads = lock_heads(conn, &[operator.uuid()]).await?;
@@ -227,15 +224,7 @@ async fn take_one(
         return Ok(Err(Error::id_elsewhere(Kind::Report, report.id, "report.team_id")));
     }
     let filing = match &sent.amendment {
-        None => match (file(known, report), known) {
-            (Filing::Newest { .. }, Some(chain)) if chain.report.approved_version.is_some() => {
-                match same_work(report, &chain.report, Violations::default()).check() {
-                    Ok(()) => file(known, report),
-                    Err(refused) => return Ok(Err(refused)),
-                }
-            }
-            (filing, _) => filing,
-        },
+        None => file(known, report),
         Some(reason) => match (amend(known, report), known) {
             (Filing::There, Some(chain)) if !was_amended_for(chain, report, reason) => {
                 return Ok(Err(reason_differs(report.id)));
@@ -291,27 +280,23 @@ async fn expect_amendment(
     let content = find_content(conn, report.id, approved).await?;
     let approved = intake.read(&content.ok_or_else(|| Error::bug("an approved version is missing"))?)?;
     let mut violations = Violations::default();
+    let stays = "is not that of the report; leave what says which report it is";
     if report.device != approved.device {
-        violations.add("report.device_id", STAYS);
+        violations.add("report.device_id", stays);
     }
     if report.sequence != approved.sequence {
-        violations.add("report.device_sequence", STAYS);
+        violations.add("report.device_sequence", stays);
     }
-    Ok(same_work(report, &chain.report, violations).check())
-}
-
-/// Refuses what would make a report that counts the report of other work.
-fn same_work(report: &FieldReport, counts: &KnownReport, mut violations: Violations) -> Violations {
-    if report.team != counts.team {
-        violations.add("report.team_id", STAYS);
+    if report.team != approved.team {
+        violations.add("report.team_id", stays);
     }
-    if report.task != counts.task {
+    if report.task != approved.task {
         violations.add("report.task_id", "is another task than it counts for; void it and report it anew");
     }
-    if report.kind != counts.kind {
-        violations.add("report.body", STAYS);
+    if report.kind != approved.kind {
+        violations.add("report.body", stays);
     }
-    violations
+    Ok(violations.check())
 }
 
 /// Says in which field the first version that is stored differs.

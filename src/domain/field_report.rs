@@ -166,8 +166,6 @@ words! {
         FarFromSite = "FAR_FROM_SITE",
         /// An attachment is not what it says.
         MediaType = "MEDIA_TYPE",
-        /// An older version counts already.
-        CountsAlready = "COUNTS_ALREADY",
     }
 }
 
@@ -191,7 +189,7 @@ impl ReportState {
     /// Whether no further version is taken.
     #[must_use]
     pub const fn is_final(self) -> bool {
-        matches!(self, Self::Rejected | Self::Voided)
+        matches!(self, Self::Approved | Self::Rejected | Self::Voided)
     }
 }
 

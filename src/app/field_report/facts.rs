@@ -190,7 +190,6 @@ impl Facts {
             repeats: self.told.repeated_by(report),
             under_this_number: self.numbers.get(&(report.device, report.sequence)).copied(),
             base_missing,
-            counts: None,
             files: self.files_of(report),
             stops: self.stops_of(report).iter().filter_map(on_days(&zone)).collect(),
             task: task.map(known_task),

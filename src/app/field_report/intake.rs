@@ -12,7 +12,7 @@ use crate::app::personal_key::PersonalKeys;
 use crate::app::token::{Filter, Sealer};
 use crate::domain::field_report::clock::{captured_at, clock_offset_ms};
 use crate::domain::field_report::filing::{Chain, KnownReport, KnownVersion, version_of};
-use crate::domain::field_report::quarantine::{Known, holds};
+use crate::domain::field_report::quarantine::holds;
 use crate::domain::field_report::review::Reviewed;
 use crate::domain::field_report::sequence::{RUNS_MAX, Received};
 use crate::domain::field_report::{
@@ -199,15 +199,13 @@ impl Intake {
     pub(super) fn add_newest(&mut self, sent: &Sent, base_missing: bool) -> Result<Submitted, Error> {
         let report = &sent.report;
         self.expect_room(report)?;
+        let mut found = holds(report, &self.facts.known(report, self.sender.at, base_missing));
+        if sent.amendment.is_some() {
+            // It has the number of what it amends, whose land has left the site already; its approval looks again.
+            let again = [HoldReason::SequenceReused, HoldReason::AreaBeyondSite];
+            found.retain(|hold| !again.contains(&hold.reason));
+        }
         let before = self.chains.get(&report.id).map(|chain| chain.report.clone());
-        let counts = before.as_ref().and_then(|before| before.approved_version);
-        let known = self.facts.known(report, self.sender.at, base_missing);
-        let known = Known { counts: counts.filter(|_| sent.amendment.is_none()), ..known };
-        let mut found = holds(report, &known);
-        // The land of what counts has left the site already; an approval looks again.
-        found.retain(|hold| counts.is_none() || hold.reason != HoldReason::AreaBeyondSite);
-        // An amendment has the number of what it amends.
-        found.retain(|hold| sent.amendment.is_none() || hold.reason != HoldReason::SequenceReused);
         if before.as_ref().is_some_and(|before| before.state == ReportState::Returned) {
             self.mended.push((report.id, self.revision + 1));
         }
@@ -225,7 +223,7 @@ impl Intake {
             newest_version: version_of(report),
             state: if found.is_empty() { ReportState::Received } else { ReportState::Held },
             holds: reasons(&found),
-            approved_version: counts,
+            approved_version: before.as_ref().and_then(|before| before.approved_version),
             claimed: report.claims.outputs,
             revision,
         };

@@ -133,8 +133,7 @@ impl Changing for Deciding {
         }
         if turn.moves() {
             // What replaces a version says why.
-            let amended = turn.begins.is_some() && !stored.amendment.is_empty();
-            let reason = if amended { &stored.amendment } else { decision.reason() };
+            let reason = if turn.begins.is_some() { &stored.amendment } else { decision.reason() };
             settle(ground, &report, &turn, reason).await?;
         }
         report.state = state;

@@ -21,13 +21,16 @@ pub(super) type Tells = fn(&[u8]) -> Result<[u8; 32], Error>;
 /// paid once, whoever of the operator claims it.
 type Key = (Option<(TeamId, Date)>, TaskId, ReportKind);
 
+/// What a report tells, after its first revision.
+type Telling = (i64, ReportId, [u8; 32]);
+
 /// What is told by new reports, and by those that they are compared with.
 #[derive(Default)]
 pub(super) struct Told {
     /// Of new contents, by their SHA-256.
     new: BTreeMap<[u8; 32], [u8; 32]>,
-    /// Of the newest versions of reports, with their first revision.
-    by: BTreeMap<Key, BTreeMap<ReportId, (i64, [u8; 32])>>,
+    /// By the newest versions of reports, and by those that count.
+    by: BTreeMap<Key, BTreeSet<Telling>>,
 }
 
 fn key_of(team: TeamId, task: Option<TaskId>, day: Date, kind: ReportKind) -> Option<Key> {
@@ -80,8 +83,8 @@ impl Told {
         for found in reports {
             let key =
                 keys.get(found.key).ok_or_else(|| Error::bug("a report of no key that was asked for"))?;
-            let tells = (found.first_revision, tells(&found.content)?);
-            self.by.entry(*key).or_default().insert(found.id, tells);
+            let tells = tells(&found.content)?;
+            self.by.entry(*key).or_default().insert((found.first_revision, found.id, tells));
         }
         Ok(())
     }
@@ -89,17 +92,20 @@ impl Told {
     /// The report that told the same first, if another did.
     pub(super) fn repeated_by(&self, report: &FieldReport) -> Option<ReportId> {
         let (tells, others) = (self.new.get(&report.content_sha256)?, self.by.get(&key_of_new(report)?)?);
-        let same = others.iter().filter(|(id, (_, told))| **id != report.id && told == tells);
-        same.min_by_key(|(_, (revision, _))| *revision).map(|(id, _)| *id)
+        let mut same = others.iter().filter(|(_, id, told)| *id != report.id && told == tells);
+        same.next().map(|(_, id, _)| *id)
     }
 
     /// Notes what a version became known as, for the reports after it.
     pub(super) fn note(&mut self, before: Option<&KnownReport>, after: &KnownReport, report: &FieldReport) {
-        if let Some(others) = before.and_then(key_of_known).and_then(|key| self.by.get_mut(&key)) {
-            others.remove(&after.id);
+        // What counts is still told while an amendment waits.
+        if after.approved_version.is_none()
+            && let Some(others) = before.and_then(key_of_known).and_then(|key| self.by.get_mut(&key))
+        {
+            others.retain(|(_, id, _)| *id != after.id);
         }
         if let (Some(key), Some(tells)) = (key_of_known(after), self.new.get(&report.content_sha256)) {
-            self.by.entry(key).or_default().insert(after.id, (after.first_revision, *tells));
+            self.by.entry(key).or_default().insert((after.first_revision, after.id, *tells));
         }
     }
 }

@@ -99,7 +99,7 @@ pub enum Filing {
         /// The newest version.
         newest: i32,
     },
-    /// The report takes no more versions: it was rejected or voided.
+    /// The report takes no newer version of a device.
     Final(ReportState),
     /// It becomes the newest version.
     Newest {
@@ -128,6 +128,7 @@ pub fn file(known: Option<&Chain>, report: &FieldReport) -> Filing {
         Some(_) if report.base_version == 0 => Filing::Taken,
         Some(_) => Filing::Stale { newest: known.newest_version },
         None if version < known.newest_version => Filing::Gap,
+        None if known.approved_version.is_some() => Filing::Final(ReportState::Approved),
         None if known.state.is_final() => Filing::Final(known.state),
         None => Filing::Newest { base_missing: !versions.contains_key(&report.base_version) },
     }
@@ -216,18 +217,14 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_was_rejected_or_voided_takes_no_newer_version_and_what_counts_does() {
+    fn what_was_decided_takes_no_newer_version_and_what_was_replaced_before_it_came() {
         for state in [ReportState::Approved, ReportState::Rejected, ReportState::Voided] {
             let mut chain = None;
             put(&mut chain, &version(2, 2));
             if let Some(chain) = &mut chain {
                 chain.report.state = state;
             }
-            let expected = match state {
-                ReportState::Approved => Filing::Newest { base_missing: false },
-                _ => Filing::Final(state),
-            };
-            assert_eq!(file(chain.as_ref(), &version(3, 3)), expected, "{state}");
+            assert_eq!(file(chain.as_ref(), &version(3, 3)), Filing::Final(state));
             assert_eq!(put(&mut chain, &version(2, 2)), Filing::There);
             assert_eq!(put(&mut chain, &version(1, 1)), Filing::Gap, "what was replaced long ago came late");
         }

@@ -16,7 +16,7 @@ pub enum HaltAnswer {
     NoTask,
     /// None was raised, since the task is not one that was ordered from the operator.
     NotOrdered,
-    /// None was raised yet: the report was stored and never acknowledged.
+    /// None was raised yet: nothing was acknowledged since the task was ordered from the operator. Sending it again raises it.
     NotYet,
 }
 
@@ -49,7 +49,10 @@ impl fmt::Display for HaltAnswer {
                 write!(f, "NO safety stop was raised: the task was not ordered from this operator; {CALL}")
             }
             Self::NotYet => {
-                write!(f, "NO safety stop was raised yet: send the report again, which raises it, or {CALL}")
+                write!(
+                    f,
+                    "NO safety stop was raised by this report; {CALL}, or send the report again, which raises it"
+                )
             }
         }
     }

@@ -79,8 +79,6 @@ pub struct Known {
     pub under_this_number: Option<ReportId>,
     /// Whether the base of a new version is not there.
     pub base_missing: bool,
-    /// The version that counts already, if this is one that a device sent after it.
-    pub counts: Option<i32>,
     /// Size and media type of those files that are there already, by their SHA-256.
     pub files: BTreeMap<[u8; 32], (i64, String)>,
 }
@@ -205,13 +203,6 @@ fn of_others(report: &FieldReport, known: &Known, found: &mut Vec<Hold>) {
         let text =
             format!("version {} has not arrived; send it, then this one is settled", report.base_version);
         hold(found, HoldReason::BaseMissing, None, text);
-    }
-    if let Some(version) = known.counts {
-        let text = format!(
-            "version {version} of this report counts already; who approves this one in its place says why in looked_past, \
-             and who rejects it leaves version {version} as it is"
-        );
-        hold(found, HoldReason::CountsAlready, None, text);
     }
     if let Some(other) = known.under_this_number {
         let text = format!(

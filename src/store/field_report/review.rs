@@ -66,7 +66,7 @@ pub async fn update_reviewed(
 }
 
 /// Reports of a team that wait for a new version, by id. Only those of its operator: any other may have named the team in
-/// a report of its own. Amendments are mended by whoever amends; what a tablet sent after an older version counted, by it.
+/// a report of its own. Amendments are mended by whoever amends.
 ///
 /// # Errors
 /// Fails when the database does.
@@ -78,10 +78,9 @@ pub async fn list_returned(
 ) -> Result<Vec<ReportId>, Error> {
     let found: Vec<Uuid> = sqlx::query_scalar(
         "-- field_report.list_returned
-         SELECT r.report_id FROM reports r
-           JOIN report_versions v ON v.report_id = r.report_id AND v.version = r.newest_version
-          WHERE r.team_id = $1 AND r.organization_id = $2 AND r.state = 'RETURNED' AND v.amendment = ''
-          ORDER BY r.report_id",
+         SELECT report_id FROM reports
+          WHERE team_id = $1 AND organization_id = $2 AND state = 'RETURNED' AND approved_version IS NULL
+          ORDER BY report_id",
     )
     .bind(team.uuid())
     .bind(operator.uuid())

@@ -76,7 +76,6 @@ fn known() -> Known {
         repeats: None,
         under_this_number: None,
         base_missing: false,
-        counts: None,
         files: BTreeMap::new(),
     }
 }
@@ -100,7 +99,7 @@ fn every_reason_is_found_at_once() {
     let mut known = known();
     (known.team, known.assigned, known.accredited, known.base_missing) = (false, false, false, true);
     known.alike = Some(ReportId::new(Uuid::from_u128(9)));
-    (known.under_this_number, known.counts) = (known.alike, Some(1));
+    known.under_this_number = known.alike;
     let task = known.task.as_mut().unwrap();
     (task.state, task.has_cover) = (TaskState::Issued, false);
     known.stops = vec![(SafetyStopId::new(Uuid::from_u128(6)), Days::new(DAY, None).unwrap())];

@@ -170,17 +170,17 @@ async fn of_many_edits_of_one_version_at_once_exactly_one_wins() {
 }
 
 #[tokio::test]
-async fn a_report_that_was_rejected_takes_no_more_versions_and_what_was_returned_does() {
+async fn a_report_that_was_decided_takes_no_more_versions() {
     in_world(async |world| {
         let tablet = Tablet::open(world).await;
         let report = tablet.progress(400);
         tablet.submit(&report).await.unwrap();
-        Works::run(world, "UPDATE reports SET state = 'REJECTED'".to_owned()).await;
+        Works::run(world, "UPDATE reports SET state = 'APPROVED', approved_version = 1".to_owned()).await;
         let refused = tablet.submit(&edited(&tablet, &report, 1, "late")).await.unwrap_err();
         assert_eq!((refused.code(), reason(&refused).0.as_str()), (Code::FailedPrecondition, "WRONG_STATE"));
         assert_eq!(outcome(&tablet.submit(&report).await.unwrap()), "ALREADY_STORED");
         // What was returned comes back as a new version.
-        Works::run(world, "UPDATE reports SET state = 'RETURNED'".to_owned()).await;
+        Works::run(world, "UPDATE reports SET state = 'RETURNED', approved_version = NULL".to_owned()).await;
         let mended = edited(&tablet, &report, 1, "mended");
         assert_eq!(outcome(&tablet.submit(&mended).await.unwrap()), "NEW_VERSION");
         assert_eq!(tablet.get(&report.report_id, 0).await.state(), pb::ReportState::Received);

@@ -4,7 +4,8 @@ use safelane::rpc::pb;
 use safelane::rpc::pb::entry::Action;
 use safelane::rpc::pb::field_report::Body;
 
-use super::{Board, approve, look_past};
+use super::amendments::amend;
+use super::{Board, approve, look_past, reject};
 use crate::desk::{reason, usd};
 use crate::expect::says_no;
 use crate::ground::field_reports::rig::{reasons, stored};
@@ -244,6 +245,50 @@ async fn a_receipt_that_two_teams_claim_is_held() {
         assert_eq!(reasons(&stored(&answers[0]).holds), [""; 0]);
         assert_eq!(reasons(&stored(&answers[1]).holds), ["POSSIBLE_DUPLICATE"]);
         assert_eq!(stored(&answers[1]).holds[0].subject_id, pair[0].report_id);
+        board.finish().await;
+    })
+    .await;
+}
+
+/// What was paid stays known by its receipt, also after somebody tried to give it another one.
+#[tokio::test]
+async fn a_receipt_that_was_paid_is_compared_while_and_after_an_amendment_names_another() {
+    in_world(async |world| {
+        let board = Board::open(world).await;
+        let paid = board.tablet.report(receipt("R-20", 900));
+        let id = board.sent(paid.clone()).await;
+        board.decide(board.office(), &id, approve()).await.unwrap();
+        let other = pb::FieldReport { base_version: 1, body: Some(receipt("R-21", 900)), ..paid };
+        amend(&board, &other).await.unwrap();
+        let claimed = async |reference| {
+            let answer = board.tablet.submit(&board.tablet.report(receipt(reference, 900))).await.unwrap();
+            (reasons(&answer.holds).join(","), answer.holds.first().map(|hold| hold.subject_id.clone()))
+        };
+        let held = ("POSSIBLE_DUPLICATE".to_owned(), Some(id.clone()));
+        assert_eq!(claimed("R-20").await, held, "it counts");
+        assert_eq!(claimed("R-21").await, held, "it may count");
+        board.decide(board.office(), &id, reject()).await.unwrap();
+        assert_eq!(claimed("R-20").await, held, "it counts");
+        board.finish().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn many_claims_of_another_team_hide_none_of_the_own() {
+    in_world(async |world| {
+        let board = Board::open(world).await;
+        let other = recorded_team(world, &board.tablet.works.desk.operator_id, "MT-2").await;
+        let first = board.sent(board.tablet.report(receipt("A-1", 300))).await;
+        let others: Vec<_> = (0..70)
+            .map(|number| {
+                let body = receipt(&format!("B-{number}"), 300);
+                pb::FieldReport { team_id: other.clone(), ..board.tablet.report(body) }
+            })
+            .collect();
+        assert_eq!(board.tablet.sync(&others).await.len(), 70);
+        let again = board.tablet.submit(&board.tablet.report(receipt("A-1", 300))).await.unwrap();
+        assert_eq!(again.holds[0].subject_id, first);
         board.finish().await;
     })
     .await;
