@@ -53,7 +53,11 @@ impl Shoot {
         assert!(done.status.success(), "{}{}", text(&done.stdout), text(&done.stderr));
         let saw: Value = serde_json::from_slice(&done.stdout).expect("JSON");
         let part = |name: &str| saw[name].clone();
-        assert_eq!((part("stored"), part("partly"), part("refused")), (json!(4), json!(0), json!(0)), "{saw}");
+        assert_eq!(
+            (part("stored"), part("partly"), part("refused")),
+            (json!(4), json!(0), json!(0)),
+            "{saw}"
+        );
         assert_eq!((part("durable_through"), part("gaps")), (json!(3), json!([[4, 4]])), "{saw}");
         assert_eq!((part("half"), part("present")), (json!(131_072), json!(true)), "{saw}");
         let remarks = json!([["ordnance.items[0].model", "Say which model it was"]]);
