@@ -57,14 +57,18 @@ class FieldClient:
         )
 
     def submit(self, report):
-        """Sends one report until the server names it. Sending again is always safe."""
+        """Sends one report until the server names it; says also whether it is whole there. Sending again is always safe."""
         request = field_report_service_pb2.SubmitReportRequest(report=report, sent=self.clock())
-        return acknowledged(report, again(lambda: self.service.SubmitReport(request, timeout=20)))
+        answer = again(lambda: self.service.SubmitReport(request, timeout=20))
+        return answer, named(report, answer)
 
     def sync(self, reports):
-        """Sends several over one stream. Each is stored or refused alone; what got no answer, or was put off, is sent again."""
+        """Sends several over one stream. Each is stored or refused alone; what got no answer, or was put off, is sent again.
+
+        What the server keeps in part stays in the outbox: send it again when the server has been brought up to date.
+        """
         waiting = {report.report_id: report for report in reports}
-        stored, refused = {}, {}
+        stored, partly, refused = {}, {}, {}
 
         def once():
             outbox = [
@@ -77,7 +81,8 @@ class FieldClient:
                 if report is None:
                     continue  # answered before: whoever sits between may deliver twice
                 if answer.WhichOneof("outcome") == "stored":
-                    stored[answer.report_id] = acknowledged(report, answer.stored)
+                    kept = stored if named(report, answer.stored) else partly
+                    kept[answer.report_id] = answer.stored
                 elif is_final(answer.refused):
                     refused[answer.report_id] = answer.refused.message
                 else:
@@ -88,7 +93,7 @@ class FieldClient:
                 raise PutOff(put_off)
 
         again(once)
-        return stored, refused
+        return stored, partly, refused
 
     def upload(self, report_id, content, cut_after=None):
         """Uploads a file from the byte that the server has. `cut_after` lets go in the middle, as links do."""
@@ -125,12 +130,28 @@ class FieldClient:
         return stored.version, [[remark.field, remark.text] for remark in stored.remarks]
 
 
-def acknowledged(report, answer):
-    """Takes nothing for a success but an answer that names the report and the hash of its content."""
-    sha256 = hashlib.sha256(report.SerializeToString(deterministic=True)).digest()
-    if answer.receipt.report_id != report.report_id or answer.receipt.content_sha256 != sha256:
+def named(report, answer):
+    """Whether an answer names the report and the hash of its content: nothing else is a success.
+
+    With another hash of the very version the server is older than the app, and dropped fields that it does not know.
+    """
+    receipt = answer.receipt
+    if receipt.report_id != report.report_id or receipt.version != report.base_version + 1:
         raise ValueError("an answer that does not name what was sent: it is not of the service")
-    return answer
+    warn(report, answer)
+    return receipt.content_sha256 == hashlib.sha256(report.SerializeToString(deterministic=True)).digest()
+
+
+def warn(report, answer):
+    """Says at once what people must know: that no work stands still, and that details of victims have to stay here."""
+    body = report.WhichOneof("body")
+    asks = body in ("accident", "inspection") and getattr(report, body).halt_work
+    if answer.HasField("halt") and not answer.halt.safety_stop_id:
+        print(f"WARNING: {answer.halt.text}", file=sys.stderr)
+    elif asks and not answer.HasField("halt"):
+        print("WARNING: it is not known whether the work stands still; call your coordinator", file=sys.stderr)
+    if answer.HasField("details_not_kept"):
+        print(f"keep the report and send it again: {answer.details_not_kept.text}", file=sys.stderr)
 
 
 class PutOff(Exception):
@@ -201,10 +222,10 @@ def main():
     )
 
     with_photo = client.draft(today, ordnance=found, attachments=[declared], note="with a photo")
-    receipt = client.submit(with_photo).receipt
+    submitted, is_whole = client.submit(with_photo)
     outbox = [client.draft(today, ordnance=found, note=f"number {number}") for number in range(5)]
     lost = outbox.pop(2)
-    stored, refused = client.sync(outbox)
+    stored, partly, refused = client.sync(outbox)
     through, gaps = client.gaps()
     client.sync([lost])
     half = client.upload(with_photo.report_id, photo, cut_after=len(photo) // 2)
@@ -214,8 +235,9 @@ def main():
             {
                 "report_id": with_photo.report_id,
                 "device_id": client.device_id,
-                "reference": receipt.reference,
+                "reference": submitted.receipt.reference,
                 "stored": len(stored),
+                "partly": len(partly) + (not is_whole),
                 "refused": len(refused),
                 "durable_through": through,
                 "gaps": gaps,

@@ -88,25 +88,33 @@ class FieldClient {
     };
   }
 
-  /** Takes nothing for a success but an answer that names the report and the hash of its content. */
-  private acknowledged(report: FieldReport, answer: Answer): Answer {
-    const hash = createHash('sha256').update(this.encode(report)).digest();
-    if (answer.receipt?.reportId !== report.reportId || !hash.equals(answer.receipt?.contentSha256 ?? Buffer.of())) {
+  /**
+   * Whether an answer names the report and the hash of its content: nothing else is a success. With another hash of the
+   * very version the server is older than the app, and dropped fields that it does not know.
+   */
+  private named(report: FieldReport, answer: Answer): boolean {
+    const { receipt } = answer;
+    if (receipt?.reportId !== report.reportId || receipt?.version !== (report.baseVersion ?? 0) + 1) {
       throw new Error('an answer that does not name what was sent: it is not of the service');
     }
-    return answer;
+    warn(report, answer);
+    return createHash('sha256').update(this.encode(report)).digest().equals(receipt.contentSha256);
   }
 
-  /** Sends one report until the server names it. Sending again is always safe. */
-  async submit(report: FieldReport): Promise<Answer> {
+  /** Sends one report until the server names it; says also whether it is whole there. Sending again is always safe. */
+  async submit(report: FieldReport): Promise<{ answer: Answer; isWhole: boolean }> {
     const request = { report, sent: this.clock() };
-    return this.acknowledged(report, await call<Answer>((reply) => this.service.submitReport(request, within(20), reply)));
+    const answer = await call<Answer>((reply) => this.service.submitReport(request, within(20), reply));
+    return { answer, isWhole: this.named(report, answer) };
   }
 
-  /** Sends several over one stream. Each is stored or refused alone; what got no answer, or was put off, is sent again. */
-  async sync(reports: FieldReport[]): Promise<{ stored: Answer[]; refused: string[] }> {
+  /**
+   * Sends several over one stream. Each is stored or refused alone; what got no answer, or was put off, is sent again.
+   * What the server keeps in part stays in the outbox: send it again when the server has been brought up to date.
+   */
+  async sync(reports: FieldReport[]): Promise<{ stored: Answer[]; partly: Answer[]; refused: string[] }> {
     const waiting = new Map(reports.map((report) => [report.reportId, report]));
-    const [stored, refused]: [Answer[], string[]] = [[], []];
+    const [stored, partly, refused]: [Answer[], Answer[], string[]] = [[], [], []];
     await again(async () => {
       const stream = this.service.syncReports(within(60));
       for (const report of waiting.values()) stream.write({ report, sent: this.clock() });
@@ -117,7 +125,7 @@ class FieldClient {
         // Answered before: whoever sits between may deliver twice.
         if (report === undefined) continue;
         if (answer.stored) {
-          stored.push(this.acknowledged(report, answer.stored));
+          (this.named(report, answer.stored) ? stored : partly).push(answer.stored);
         } else if (answer.refused && isFinal(answer.refused)) {
           refused.push(answer.refused.message);
         } else {
@@ -128,7 +136,7 @@ class FieldClient {
       }
       if (waiting.size > 0) throw new PutOff(putOff);
     });
-    return { stored, refused };
+    return { stored, partly, refused };
   }
 
   /** Uploads a file from the byte that the server has. `cutAfter` lets go in the middle, as links do. */
@@ -169,6 +177,17 @@ class FieldClient {
   close(): void {
     this.service.close();
   }
+}
+
+/** Says at once what people must know: that no work stands still, and that details of victims have to stay here. */
+function warn(report: FieldReport, answer: Answer): void {
+  const asks = report.accident?.haltWork || report.inspection?.haltWork;
+  if (answer.halt && !answer.halt.safetyStopId) {
+    console.error(`WARNING: ${answer.halt.text}`);
+  } else if (asks && !answer.halt) {
+    console.error('WARNING: it is not known whether the work stands still; call your coordinator');
+  }
+  if (answer.detailsNotKept) console.error(`keep the report and send it again: ${answer.detailsNotKept.text}`);
 }
 
 /** A whole number, or nothing instead of 0: this encoder writes a 0 that it is given, and the content hash has none. */
@@ -258,17 +277,18 @@ async function main(proto: string, address: string, ids: Record<string, string>)
   const attachments = [{ sha256, size: photo.length, mediaType: 'image/jpeg', name: 'lane.jpg' }];
 
   const withPhoto = client.draft(today, { ordnance, attachments, note: 'with a photo' });
-  const { receipt } = await client.submit(withPhoto);
+  const submitted = await client.submit(withPhoto);
   const outbox = [0, 1, 2, 3, 4].map((number) => client.draft(today, { ordnance, note: `number ${number}` }));
   const lost = outbox.splice(2, 1);
-  const { stored, refused } = await client.sync(outbox);
+  const { stored, partly, refused } = await client.sync(outbox);
   const { durableThrough, gaps } = await client.gaps();
   await client.sync(lost);
   const half = await client.upload(withPhoto.reportId!, photo, photo.length / 2);
   const whole = await client.upload(withPhoto.reportId!, photo);
   console.log(JSON.stringify({
-    report_id: withPhoto.reportId, device_id: client.deviceId, reference: receipt?.reference,
-    stored: stored.length, refused: refused.length, durable_through: durableThrough, gaps,
+    report_id: withPhoto.reportId, device_id: client.deviceId, reference: submitted.answer.receipt?.reference,
+    stored: stored.length, partly: partly.length + (submitted.isWhole ? 0 : 1), refused: refused.length,
+    durable_through: durableThrough, gaps,
     half: half.durableOffset, present: whole.present, remarks: await client.remarks(ids.returned ?? withPhoto.reportId!),
   }));
   client.close();

@@ -54,12 +54,10 @@ impl Device {
         let returned = returned
             .iter()
             .find(|stored| stored.report.as_ref().is_some_and(|report| report.report_id == report_id));
-        // What the service keeps in part, it has: whatever became of it here.
-        let standing = |entry: &&Entry| {
-            entry.partly.is_some() || !matches!(entry.state, EntryState::Refused | EntryState::Replaced)
-        };
-        let own = versions.iter().filter(standing).map(|entry| entry.report.base_version + 1).max();
-        let known = own.max(returned.map(|stored| stored.newest_version));
+        let standing = versions.iter().filter(|entry| entry.stands());
+        let own = standing.map(|entry| entry.report.base_version + 1).max();
+        let told = versions.iter().filter_map(|entry| entry.newest).max();
+        let known = own.max(told).max(returned.map(|stored| stored.newest_version));
         let refused = versions.iter().any(|entry| entry.state == EntryState::Refused);
         if known.is_none() && !refused {
             return Err(StartError::Refused(format!(

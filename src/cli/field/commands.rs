@@ -56,7 +56,22 @@ pub(super) fn capture(args: &CaptureArgs) -> Result<ExitCode, StartError> {
 pub(super) fn amend(args: &AmendArgs) -> Result<ExitCode, StartError> {
     let device = open(&args.outbox)?;
     let report_id = find(&device, &args.report)?;
-    captured(&device.amend(&report_id, read(&args.file)?, &args.attach)?)
+    let before = device.outbox.versions(&report_id)?;
+    let entry = device.amend(&report_id, read(&args.file)?, &args.attach)?;
+    if let Some(between) = came_between(&before, entry.report.base_version) {
+        say(&format!(
+            "version {between} came in between, from elsewhere; what you captured takes its place. GetReport of {report_id} \
+             shows it, or ask your office: when it says more than yours, amend again before you sync"
+        ))?;
+    }
+    captured(&entry)
+}
+
+/// The version that another one is based on, when this device knows it by a refusal only.
+fn came_between(versions: &[Entry], base: i32) -> Option<i32> {
+    let is_own = versions.iter().any(|entry| entry.stands() && entry.report.base_version + 1 == base);
+    let is_named = versions.iter().any(|entry| entry.newest == Some(base));
+    (is_named && !is_own).then_some(base)
 }
 
 fn captured(entry: &Entry) -> Result<ExitCode, StartError> {

@@ -22,7 +22,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::error::StartError;
 
-pub use answers::Verdict;
+pub use answers::{Refused, Verdict};
 pub(super) use files::hex;
 pub use files::{KeptFile, Pruned};
 pub(super) use knowledge::FeedChange;
@@ -35,10 +35,11 @@ const FILE: &str = "outbox.db";
 /// How long one process waits for another that writes.
 const BUSY: Duration = Duration::from_secs(10);
 /// The schema, by SQLite's own number of it.
-const SCHEMA_VERSION: i64 = 3;
+const SCHEMA_VERSION: i64 = 4;
 const SCHEMA: &str = include_str!("outbox.sql");
 /// What came to it with each later version, from the second on.
-const LATER: [(i64, &str); 2] = [(2, include_str!("outbox_2.sql")), (3, include_str!("outbox_3.sql"))];
+const LATER: [(i64, &str); 3] =
+    [(2, include_str!("outbox_2.sql")), (3, include_str!("outbox_3.sql")), (4, include_str!("outbox_4.sql"))];
 /// Folders and files of the owner alone.
 const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;

@@ -100,6 +100,13 @@ fn say(line: &str) {
     let _unheard: std::io::Result<()> = writeln!(std::io::stdout(), "{line}");
 }
 
+/// What an answer says of a report: first whether work stands still.
+fn answer_line(held: &[String], details: &str, halt: &str) -> String {
+    let part = |text: &str| if text.is_empty() { String::new() } else { format!("; {text}") };
+    let held = if held.is_empty() { String::new() } else { format!("; held: {}", held.join("; ")) };
+    format!("{}{held}{}", part(halt), part(details))
+}
+
 fn event_line(event: &Event) -> Option<String> {
     Some(match event {
         Event::Round { reports, files, bytes } if 0 < reports + files => {
@@ -108,13 +115,13 @@ fn event_line(event: &Event) -> Option<String> {
         }
         Event::Round { .. } | Event::Durable { .. } => return None,
         Event::Acknowledged { reference, held, details, halt } => {
-            let halt = if halt.is_empty() { String::new() } else { format!("; {halt}") };
-            let held = if held.is_empty() { String::new() } else { format!(", held: {}", held.join("; ")) };
-            let details = if details.is_empty() { String::new() } else { format!("; {details}") };
-            format!("acknowledged {reference}{held}{details}{halt}")
+            format!("acknowledged {reference}{}", answer_line(held, details, halt))
         }
         Event::Refused { report_id, told } => format!("REFUSED {}: {told}", shown::short(report_id)),
-        Event::Partly { report_id, told } => format!("kept in part {}: {told}", shown::short(report_id)),
+        Event::Partly { report_id, told, held, details, halt } => {
+            let (report, answer) = (shown::short(report_id), answer_line(held, details, halt));
+            format!("kept in part {report}{answer}; {told}")
+        }
         Event::Anew { report_id } => {
             format!(
                 "the service knows more fields of {} now: the whole report is sent anew",
@@ -142,8 +149,9 @@ fn event_json(event: &Event) -> Value {
         Event::Refused { report_id, told } => {
             json!({ "event": "refused", "report_id": report_id, "told": told })
         }
-        Event::Partly { report_id, told } => {
-            json!({ "event": "partly", "report_id": report_id, "told": told })
+        Event::Partly { report_id, told, held, details, halt } => {
+            json!({ "event": "partly", "report_id": report_id, "told": told, "held": held, "details_not_kept": details,
+                    "halt": halt })
         }
         Event::Anew { report_id } => json!({ "event": "anew", "report_id": report_id }),
         Event::Broken { told } => json!({ "event": "broken", "told": told }),

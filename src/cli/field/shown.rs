@@ -18,11 +18,28 @@ pub(super) fn stop(stop: &pb::SafetyStop, places: &Places) -> String {
 /// What became of a version that a service keeps in part.
 pub(super) fn partly(answer: &pb::SubmitReportResponse) -> String {
     let version = answer.receipt.as_ref().map(|receipt| receipt.version).unwrap_or_default();
-    let halt = answer.halt.as_ref().map(|of| format!("; {}", of.text)).unwrap_or_default();
     format!(
         "the service does not know all fields of this app yet, and keeps version {version} without them; the whole report \
-         stays here, and each sync sends it again: tell the office that the service has to be brought up to date{halt}"
+         stays here, and each sync sends it again: tell the office that the service has to be brought up to date"
     )
+}
+
+/// What is told of a safety stop that a report asks for, when an older service does not say what became of it.
+const HALT_NOT_KNOWN: &str = "it is NOT KNOWN whether the work stands still: the service is older than this app and does not \
+                              say whether it raised the safety stop; call your coordinator at once";
+
+/// What became of the safety stop that a report asks for, and whether there is one. None when it asks for none.
+pub(super) fn halt(report: &pb::FieldReport, answer: &pb::SubmitReportResponse) -> Option<(String, bool)> {
+    use pb::field_report::Body;
+    let is_asked = match &report.body {
+        Some(Body::Accident(accident)) => accident.halt_work,
+        Some(Body::Inspection(inspection)) => inspection.halt_work,
+        _ => false,
+    };
+    match &answer.halt {
+        Some(halt) => Some((halt.text.clone(), !halt.safety_stop_id.is_empty())),
+        None => is_asked.then(|| (HALT_NOT_KNOWN.to_owned(), false)),
+    }
 }
 
 /// A file that cannot be uploaded, as people know it.

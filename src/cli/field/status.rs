@@ -14,7 +14,7 @@ use crate::cli::field::{clock, shown};
 use crate::error::StartError;
 use crate::rpc::pb;
 
-use entries::{entry_json, entry_text, returned_json, returned_text};
+use entries::{entry_json, entry_text, returned_json, returned_text, without_stop};
 
 /// Everything that the device knows, at one moment.
 #[derive(Debug, Clone)]
@@ -109,6 +109,8 @@ impl Status {
     #[must_use]
     pub fn json(&self) -> Value {
         let stop = |stop: &pb::SafetyStop| json!({ "id": stop.safety_stop_id, "told": shown::stop(stop, &self.places) });
+        let unraised =
+            |(entry, told): (&Entry, String)| json!({ "report_id": entry.report.report_id, "told": told });
         let gap = |(first, last, fate): (i64, i64, Gap)| json!({ "first": first, "last": last, "waits_here": fate == Gap::Waits, "free": fate == Gap::Free, "lost": fate == Gap::Lost });
         let numbering = self.numbering.as_ref().map(|heard| {
             json!({ "durable_through": heard.told.durable_through, "highest": heard.told.highest,
@@ -119,7 +121,8 @@ impl Status {
         let broken = |of: &BrokenFile| json!({ "sha256": hex(&of.sha256), "name": of.name, "report_id": of.report_id, "told": of.told });
         json!({
             "safety": { "known_seconds_ago": seconds, "clock_changed": self.feed_age == FeedAge::ClockChanged,
-                        "stops": self.stops.iter().map(stop).collect::<Vec<_>>() },
+                        "stops": self.stops.iter().map(stop).collect::<Vec<_>>(),
+                        "without_stop": without_stop(&self.entries).into_iter().map(unraised).collect::<Vec<_>>() },
             "reports": self.entries.iter().map(entry_json).collect::<Vec<_>>(),
             "returned": self.returned.iter().map(returned_json).collect::<Vec<_>>(),
             "numbering": numbering,
@@ -136,6 +139,11 @@ impl Status {
             out.push_str(&line);
             out.push('\n');
         };
+        for (entry, told) in without_stop(&self.entries) {
+            let (on, off) = if coloured { ("\x1b[1;97;41m", "\x1b[0m") } else { ("", "") };
+            let report = shown::short(&entry.report.report_id);
+            add(&mut out, format!("{on} WARNING {off} report {report} asks for a safety stop: {told}"));
+        }
         let count = |states: &[EntryState]| self.in_state(states).count();
         add(
             &mut out,

@@ -89,7 +89,7 @@ pub struct Summary {
     pub cuts: u64,
     /// Versions that were acknowledged.
     pub acknowledged: u64,
-    /// Of those, versions in quarantine.
+    /// Of those, and of those that are kept in part, versions in quarantine.
     pub held: u64,
     /// Versions that were refused for good.
     pub refused: u64,
@@ -144,6 +144,12 @@ pub enum Event {
         report_id: String,
         /// What is to be done, in words.
         told: String,
+        /// Why it is held, in words; empty when it is not.
+        held: Vec<String>,
+        /// Why the details of its victims are not kept, in words; empty when they are.
+        details: String,
+        /// What became of the safety stop that it asks for; empty when it asks for none.
+        halt: String,
     },
     /// The service, which kept a report in part, knows more now: the whole of it becomes a new version.
     Anew {

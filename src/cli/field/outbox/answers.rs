@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension as _, Transaction};
 
 use crate::cli::field::content;
 use crate::cli::field::outbox::Outbox;
-use crate::cli::field::outbox::knowledge::hear;
+use crate::cli::field::outbox::knowledge::{arrived, hear};
 use crate::cli::field::outbox::partly::{file_anew, keep_partly};
 use crate::error::StartError;
 use crate::rpc::pb;
@@ -20,7 +20,20 @@ pub enum Verdict {
     /// The service, which had it in part, knows more now: the whole content is to be the next version.
     Anew,
     /// The service will never take it as it is.
-    Refused(String),
+    Refused(Refused),
+}
+
+/// Why the service will never take a version as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Why, in words.
+    pub told: String,
+    /// The newest version, when another one replaced the base.
+    pub newest: Option<i32>,
+    /// Whether the service has other content in its place, which may have come under the same number.
+    pub is_taken: bool,
+    /// Whether the service takes no more versions of the report from a device.
+    pub is_closed: bool,
 }
 
 impl Outbox {
@@ -34,7 +47,7 @@ impl Outbox {
                     Verdict::Acknowledged(answer) => forgot |= acknowledge(tx, *entry, answer, clock)?,
                     Verdict::Partly(answer) => keep_partly(tx, *entry, answer, clock)?,
                     Verdict::Anew => file_anew(tx, *entry)?,
-                    Verdict::Refused(told) => refuse(tx, *entry, told)?,
+                    Verdict::Refused(refused) => refuse(tx, *entry, refused)?,
                 }
             }
             Ok(forgot)
@@ -175,24 +188,26 @@ pub(super) fn forget_details(tx: &Transaction<'_>, entry: i64) -> rusqlite::Resu
 }
 
 /// The number of what the service does not have at all is free again.
-fn refuse(tx: &Transaction<'_>, entry: i64, told: &str) -> rusqlite::Result<()> {
+fn refuse(tx: &Transaction<'_>, entry: i64, refused: &Refused) -> rusqlite::Result<()> {
     let known: Option<(i64, bool)> = tx
         .query_row(
             "-- outbox.number_of
-             SELECT number, partly IS NOT NULL FROM reports WHERE entry = ?1 AND state IN ('WAITING', 'SENDING')",
+             SELECT number, partly IS NOT NULL OR earlier IS NOT NULL
+               FROM reports WHERE entry = ?1 AND state IN ('WAITING', 'SENDING')",
             [entry],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .optional()?;
-    let Some((number, is_there)) = known else { return Ok(()) };
+    let Some((number, was_heard)) = known else { return Ok(()) };
+    // What was acknowledged before stays known as such.
     tx.execute(
         "-- outbox.refuse
          UPDATE reports
-            SET state = 'REFUSED', number = NULL, refusal = ?2, earlier = NULL, details_told = NULL, rests = 0
+            SET state = 'REFUSED', number = NULL, refusal = ?2, details_told = NULL, rests = 0, newest = ?3, closed = ?4
           WHERE entry = ?1",
-        (entry, told),
+        (entry, &refused.told, refused.newest, refused.is_closed),
     )?;
-    if is_there {
+    if was_heard || refused.is_taken || arrived(tx, number)? {
         return Ok(());
     }
     tx.execute(

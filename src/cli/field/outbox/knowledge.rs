@@ -138,6 +138,22 @@ fn heard<T: Message + Default>(told: Option<Vec<u8>>, at: Option<Vec<u8>>) -> Op
     Some(Heard { told, at })
 }
 
+/// Whether the service has a number, as it said last: of a report whose answer was not heard, for example.
+pub(super) fn arrived(tx: &Transaction<'_>, number: i64) -> rusqlite::Result<bool> {
+    let sql = "-- outbox.numbering
+               SELECT sync_state FROM device";
+    let state: Option<Vec<u8>> = tx.query_row(sql, (), |row| row.get(0))?;
+    let Some(state) = state.and_then(|state| pb::SyncState::decode(&*state).ok()) else { return Ok(false) };
+    let is_missing = state.missing.iter().any(|range| (range.first..=range.last).contains(&number));
+    // Of very many gaps it names the first ones only.
+    let named: i64 = state.missing.iter().map(|range| range.last - range.first + 1).sum();
+    let named_through = match state.missing.last() {
+        Some(last) if named < state.missing_count => last.last,
+        _ => state.highest,
+    };
+    Ok(number <= state.durable_through || (number <= named_through && !is_missing))
+}
+
 pub(super) fn hear(
     tx: &Transaction<'_>,
     state: &pb::SyncState,

@@ -1,6 +1,6 @@
 //! Versions that the service keeps in part: it is older than the app, and drops fields that it does not know. They stay here
 //! whole. When the service knows more, it says that the content under the id is another one, and then the whole content
-//! becomes the next version.
+//! becomes the next version: also when the answer of before was lost on its way.
 
 use prost::Message as _;
 use rusqlite::{OptionalExtension as _, Transaction};
@@ -55,7 +55,7 @@ pub(super) fn keep_partly(
 }
 
 /// Makes the whole content of a version that the service keeps in part the next version of its report, unless there is a
-/// newer one here. The number stays taken: the service has it.
+/// newer one here. The number stays taken: the service has it, also when it was not heard to say so.
 pub(super) fn file_anew(tx: &Transaction<'_>, entry: i64) -> rusqlite::Result<()> {
     let kept: Option<(Vec<u8>, bool)> = tx
         .query_row(
@@ -63,7 +63,7 @@ pub(super) fn file_anew(tx: &Transaction<'_>, entry: i64) -> rusqlite::Result<()
              SELECT content, EXISTS (SELECT 1 FROM reports AS newer
                                       WHERE newer.report_id = reports.report_id AND reports.entry < newer.entry
                                         AND newer.state <> 'REFUSED')
-               FROM reports WHERE entry = ?1 AND state = 'SENDING' AND partly IS NOT NULL",
+               FROM reports WHERE entry = ?1 AND state = 'SENDING'",
             [entry],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )

@@ -66,6 +66,29 @@ pub struct Entry {
     pub details_told: Option<String>,
     /// What the service answered, when it keeps the version without fields that it does not know.
     pub partly: Option<pb::SubmitReportResponse>,
+    /// The newest version of the report, when this one was refused since another had replaced its base.
+    pub newest: Option<i32>,
+    /// Whether the service takes no more versions of the report from a device.
+    pub is_closed: bool,
+}
+
+impl Entry {
+    /// What the service said last of the version as it has it.
+    #[must_use]
+    pub fn heard(&self) -> Option<&pb::SubmitReportResponse> {
+        self.answer.as_ref().or(self.earlier.as_ref()).or(self.partly.as_ref())
+    }
+
+    /// Whether the service has the version, or will: then the next one of the report comes after it.
+    #[must_use]
+    pub const fn stands(&self) -> bool {
+        match self.state {
+            EntryState::Waiting | EntryState::Sending | EntryState::Acknowledged => true,
+            EntryState::Refused => self.partly.is_some() || self.earlier.is_some(),
+            // Without a refusal it was replaced by its own whole content.
+            EntryState::Replaced => self.partly.is_some() || self.earlier.is_some() || self.refusal.is_none(),
+        }
+    }
 }
 
 /// A version that is to be sent.
@@ -77,7 +100,8 @@ pub struct Due {
     pub bytes: usize,
 }
 
-const COLUMNS: &str = "entry, content, content_sha256, state, answer, refusal, earlier, details_told, partly";
+const COLUMNS: &str =
+    "entry, content, content_sha256, state, answer, refusal, earlier, details_told, partly, newest, closed";
 
 impl Outbox {
     /// Numbers a new version and keeps it, for good. Its files are in the outbox already. A report that is refused
@@ -175,6 +199,8 @@ fn entry_of(row: &Row<'_>) -> rusqlite::Result<Entry> {
         earlier: answered(6)?,
         details_told: row.get(7)?,
         partly: answered(8)?,
+        newest: row.get(9)?,
+        is_closed: row.get(10)?,
     })
 }
 
@@ -206,6 +232,8 @@ pub(super) fn insert(tx: &Transaction<'_>, mut report: pb::FieldReport) -> rusql
         earlier: None,
         details_told: None,
         partly: None,
+        newest: None,
+        is_closed: false,
     })
 }
 

@@ -63,7 +63,7 @@ impl Outbox {
                  SELECT files.sha256, files.size, files.durable_offset, min(reports.report_id)
                    FROM files JOIN declared USING (sha256) JOIN reports USING (entry)
                   WHERE files.state = 'WAITING'
-                    AND (reports.state = 'ACKNOWLEDGED' OR (reports.state = 'SENDING' AND reports.partly IS NOT NULL))
+                    AND (reports.state = 'ACKNOWLEDGED' OR (reports.state <> 'REPLACED' AND reports.partly IS NOT NULL))
                   GROUP BY files.sha256
                   ORDER BY files.size, files.sha256",
             )?;
@@ -88,7 +88,8 @@ impl Outbox {
                         WHERE state = 'WAITING'
                           AND EXISTS (SELECT 1 FROM declared JOIN reports USING (entry)
                                        WHERE declared.sha256 = files.sha256
-                                         AND reports.state NOT IN ('REFUSED', 'REPLACED'))";
+                                         AND (reports.state NOT IN ('REFUSED', 'REPLACED')
+                                              OR (reports.state = 'REFUSED' AND reports.partly IS NOT NULL)))";
             db.query_row(sql, (), |row| Ok((row.get(0)?, row.get(1)?)))
         })
     }

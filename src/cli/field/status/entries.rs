@@ -1,5 +1,6 @@
 //! What became of each report, in words and for machines.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
@@ -12,7 +13,8 @@ use crate::rpc::pb;
 pub(super) fn entry_text(entry: &Entry) -> String {
     let report = &entry.report;
     let version = report.base_version + 1;
-    let receipt = entry.answer.as_ref().and_then(|answer| answer.receipt.as_ref());
+    let heard = entry.heard();
+    let receipt = heard.and_then(|answer| answer.receipt.as_ref());
     let reference =
         receipt.map_or_else(|| shown::short(&report.report_id), |receipt| receipt.reference.clone());
     let mut text = format!("  {reference} {} version {version}: ", shown::kind(report));
@@ -22,6 +24,7 @@ pub(super) fn entry_text(entry: &Entry) -> String {
         EntryState::Sending if entry.earlier.is_some() => "acknowledged before, to be sent again",
         EntryState::Sending => "sent, not acknowledged yet",
         EntryState::Acknowledged => "acknowledged",
+        EntryState::Refused if entry.is_closed => "REFUSED for good",
         EntryState::Refused => "REFUSED; amend it",
         EntryState::Replaced => "replaced",
     });
@@ -30,18 +33,43 @@ pub(super) fn entry_text(entry: &Entry) -> String {
         let word = shown::word(state.as_str_name(), "REPORT_STATE_");
         write!(text, "; a reviewer's decision is final: {word}").ok();
     }
-    for hold in entry.answer.iter().flat_map(|answer| &answer.holds) {
+    if let Some((told, _)) = heard.and_then(|answer| shown::halt(report, answer)) {
+        write!(text, "\n    {told}").ok();
+    }
+    for hold in heard.iter().flat_map(|answer| &answer.holds) {
         let word = shown::word(hold.reason().as_str_name(), "HOLD_REASON_");
         write!(text, "\n    held, {word}: {}", hold.text).ok();
     }
     if let Some(answer) = entry.partly.as_ref().filter(|_| entry.state == EntryState::Sending) {
         write!(text, "\n    {}", shown::partly(answer)).ok();
     }
-    for told in entry.refusal.iter().chain(&entry.details_told) {
+    for told in entry.refusal.iter().chain(details_told(entry)) {
         write!(text, "\n    {told}").ok();
     }
     text.push('\n');
     text
+}
+
+/// Why the service does not keep the details of the victims of a version, which wait here.
+fn details_told(entry: &Entry) -> Option<&String> {
+    let partly = entry.partly.as_ref().and_then(|answer| answer.details_not_kept.as_ref());
+    entry.details_told.as_ref().or(partly.map(|of| &of.text))
+}
+
+/// The newest versions that the service answered and that asked for a safety stop which it did not raise, as far as is known:
+/// for each its place, its report and what is told.
+pub(super) fn without_stop(entries: &[Entry]) -> Vec<(&Entry, String)> {
+    let mut newest = BTreeMap::new();
+    for entry in entries {
+        if let Some(answer) = entry.heard() {
+            newest.insert(&entry.report.report_id, (entry, shown::halt(&entry.report, answer)));
+        }
+    }
+    let told = newest.into_values().filter_map(|(entry, halt)| Some((entry, halt?)));
+    let mut told: Vec<_> =
+        told.filter(|(_, (_, is_raised))| !is_raised).map(|(entry, (text, _))| (entry, text)).collect();
+    told.sort_by_key(|(entry, _)| entry.entry);
+    told
 }
 
 /// A report that was returned, with the remarks, in words.
@@ -58,7 +86,8 @@ pub(super) fn returned_text(stored: &pb::StoredReport) -> String {
 /// A version for machines.
 pub(super) fn entry_json(entry: &Entry) -> Value {
     let hold = |hold: &pb::Hold| json!({ "reason": hold.reason().as_str_name(), "text": hold.text });
-    let answer = entry.answer.as_ref();
+    let heard = entry.heard();
+    let halt = heard.and_then(|answer| Some((shown::halt(&entry.report, answer)?.0, answer.halt.as_ref())));
     json!({
         "report_id": entry.report.report_id,
         "reference": shown::short(&entry.report.report_id),
@@ -67,13 +96,17 @@ pub(super) fn entry_json(entry: &Entry) -> Value {
         "device_sequence": entry.report.device_sequence,
         "content_sha256": hex(&entry.content_sha256),
         "state": entry.state.to_string(),
-        "outcome": answer.map(|answer| answer.outcome().as_str_name()),
-        "report_state": answer.and_then(|answer| Some(answer.receipt.as_ref()?.state().as_str_name())),
-        "holds": answer.iter().flat_map(|answer| &answer.holds).map(hold).collect::<Vec<_>>(),
+        "outcome": entry.answer.as_ref().map(|answer| answer.outcome().as_str_name()),
+        "report_state": heard.and_then(|answer| Some(answer.receipt.as_ref()?.state().as_str_name())),
+        "holds": heard.iter().flat_map(|answer| &answer.holds).map(hold).collect::<Vec<_>>(),
         "partly": entry.partly.as_ref().and_then(|answer| answer.receipt.as_ref()).map(|receipt| json!({
             "version": receipt.version, "content_sha256": hex(&receipt.content_sha256) })),
+        "halt": halt.map(|(text, told)| json!({
+            "text": text, "safety_stop_id": told.map(|of| &of.safety_stop_id).filter(|id| !id.is_empty()) })),
         "refusal": entry.refusal,
-        "details_not_kept": entry.details_told,
+        "is_closed": entry.is_closed,
+        "newest_version": entry.newest,
+        "details_not_kept": details_told(entry),
         "victim_ids": victims::of(&entry.report).iter().map(|victim| &victim.victim_id).collect::<Vec<_>>(),
     })
 }

@@ -13,6 +13,10 @@ const ELSEWHERE: &str = "report.team_id";
 /// What a report has too much of.
 const TOO_LARGE: &str = "bytes of a report";
 
+/// The way out where no device has one.
+const CLOSED: &str = "; no device changes this report any more: tell the office, whose coordinator changes what counts of it \
+                      by AmendReport";
+
 /// What a refusal means.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Fate {
@@ -29,8 +33,12 @@ pub(super) enum Fate {
 /// Why something is refused for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Why {
-    /// The service has something else in its place.
-    Contradicted,
+    /// The service has other content under the id.
+    Taken,
+    /// Another version replaced the base; the newest one, if the service names it.
+    Replaced(Option<i32>),
+    /// A reviewer's decision is final.
+    Closed,
     /// Another operator has it.
     Elsewhere,
     /// Anything else.
@@ -60,9 +68,9 @@ fn fate(code: Code, message: &str, details: &ErrorDetails) -> Fate {
         // not give or take.
         (_, "PERSONAL_KEY_MISSING") | (Code::Unavailable, "FILES_AWAY") => Fate::PutOff(told, wait),
         (Code::AlreadyExists, _) if fact("differs") == ELSEWHERE => Fate::Final(told, Why::Elsewhere),
-        (Code::AlreadyExists, _) | (Code::Aborted, "STALE_REVISION") | (_, "WRONG_STATE") => {
-            Fate::Final(told, Why::Contradicted)
-        }
+        (Code::AlreadyExists, _) => Fate::Final(told, Why::Taken),
+        (Code::Aborted, "STALE_REVISION") => Fate::Final(told, Why::Replaced(fact("current").parse().ok())),
+        (_, "WRONG_STATE") => Fate::Final(format!("{told}{CLOSED}"), Why::Closed),
         (Code::InvalidArgument | Code::FailedPrecondition | Code::NotFound, _) => {
             Fate::Final(told, Why::Other)
         }
@@ -91,7 +99,7 @@ mod tests {
             Fate::Final(_, Why::Other)
         ));
         let stale = own(Code::Aborted, "ERROR_REASON_STALE_REVISION");
-        assert!(matches!(stale, Fate::Final(_, Why::Contradicted)));
+        assert!(matches!(stale, Fate::Final(_, Why::Replaced(None))));
         assert!(matches!(own(Code::Aborted, "ERROR_REASON_CONTENDED"), Fate::PutOff(..)));
         assert!(matches!(own(Code::Internal, "ERROR_REASON_INTERNAL"), Fate::PutOff(..)));
         assert!(matches!(own(Code::Unavailable, "ERROR_REASON_DRAINING"), Fate::Later(..)));
@@ -115,7 +123,9 @@ mod tests {
         };
         let large = with(Code::ResourceExhausted, "ERROR_REASON_QUOTA_EXCEEDED", ("what", TOO_LARGE));
         assert!(matches!(large, Fate::Final(_, Why::Other)));
-        for (differs, why) in [(ELSEWHERE, Why::Elsewhere), ("report.note", Why::Contradicted)] {
+        let stale = with(Code::Aborted, "ERROR_REASON_STALE_REVISION", ("current", "3"));
+        assert!(matches!(stale, Fate::Final(_, Why::Replaced(Some(3)))));
+        for (differs, why) in [(ELSEWHERE, Why::Elsewhere), ("report.note", Why::Taken)] {
             let taken = with(Code::AlreadyExists, "ERROR_REASON_ID_TAKEN", ("differs", differs));
             assert!(matches!(taken, Fate::Final(_, of) if of == why), "{differs}");
         }

@@ -10,7 +10,7 @@ use crate::cli::client::Connection;
 use crate::cli::field::capture::Device;
 use crate::cli::field::clock;
 use crate::cli::field::link::patiently;
-use crate::cli::field::outbox::{Due, Entry, Verdict};
+use crate::cli::field::outbox::{Due, Entry, Refused, Verdict};
 use crate::cli::field::shown;
 use crate::cli::field::sync::fate::{self, Fate, Why};
 use crate::cli::field::sync::flying::{Flying, next_answers};
@@ -159,9 +159,18 @@ impl Sending<'_> {
                     "the service refuses a report that it acknowledged before: {told}; this token is of another operator"
                 )))
             }
-            // It knows fields now that it did not know before.
-            Fate::Final(_, Why::Contradicted) if entry.partly.is_some() => Ok(Some(Verdict::Anew)),
-            Fate::Final(told, _) => Ok(Some(Verdict::Refused(told))),
+            // It knows fields now that it did not know before. The id is this device's own: what is under it without a base
+            // came from here, also when the answer to it was not heard.
+            Fate::Final(_, Why::Taken) if entry.partly.is_some() || entry.report.base_version == 0 => {
+                Ok(Some(Verdict::Anew))
+            }
+            Fate::Final(_, Why::Replaced(_)) if entry.partly.is_some() => Ok(Some(Verdict::Anew)),
+            Fate::Final(told, why) => Ok(Some(Verdict::Refused(Refused {
+                told,
+                newest: if let Why::Replaced(newest) = why { newest } else { None },
+                is_taken: why == Why::Taken,
+                is_closed: why == Why::Closed,
+            }))),
             Fate::PutOff(told, wait) | Fate::Later(told, wait) => {
                 let before = self.put_off.take().and_then(|(_, wait)| wait);
                 self.put_off = Some((told, wait.max(before)));
@@ -191,40 +200,52 @@ impl Sending<'_> {
     }
 
     fn settle(&mut self, judged: Vec<(Entry, Verdict)>) -> Result<(), Trouble> {
-        let (entries, verdicts): (Vec<_>, Vec<_>) = judged
-            .into_iter()
-            .map(|(entry, verdict)| (entry.report.report_id, (entry.entry, verdict)))
-            .unzip();
+        let (reports, verdicts): (Vec<_>, Vec<_>) =
+            judged.into_iter().map(|(entry, verdict)| (entry.report, (entry.entry, verdict))).unzip();
         if verdicts.is_empty() {
             return Ok(());
         }
         self.device.outbox.settle(&verdicts, &clock::reading(&*self.device.clock))?;
-        for (report_id, (_, verdict)) in entries.into_iter().zip(verdicts) {
-            self.tell(report_id, verdict);
+        for (report, (_, verdict)) in reports.into_iter().zip(verdicts) {
+            self.tell(report, verdict);
         }
         Ok(())
     }
 
-    fn tell(&mut self, report_id: String, verdict: Verdict) {
+    fn tell(&mut self, report: pb::FieldReport, verdict: Verdict) {
+        let halt = match &verdict {
+            Verdict::Acknowledged(answer) | Verdict::Partly(answer) => {
+                self.summary.held += u64::from(is_held(answer));
+                shown::halt(&report, answer).map(|(told, _)| told).unwrap_or_default()
+            }
+            Verdict::Anew | Verdict::Refused(_) => String::new(),
+        };
+        let report_id = report.report_id;
         (self.tell)(match verdict {
             Verdict::Acknowledged(answer) => {
                 self.summary.acknowledged += 1;
-                let held = answer.outcome() == pb::ReportOutcome::Held || !answer.holds.is_empty();
-                self.summary.held += u64::from(held);
                 let held = answer.holds.into_iter().map(|hold| hold.text).collect();
                 let details = answer.details_not_kept.map(|of| of.text).unwrap_or_default();
-                let halt = answer.halt.map(|of| of.text).unwrap_or_default();
                 let reference = answer.receipt.map(|receipt| receipt.reference).unwrap_or_default();
                 Event::Acknowledged { reference, held, details, halt }
             }
-            Verdict::Partly(answer) => Event::Partly { report_id, told: shown::partly(&answer) },
+            Verdict::Partly(answer) => {
+                let told = shown::partly(&answer);
+                let held = answer.holds.into_iter().map(|hold| hold.text).collect();
+                let details = answer.details_not_kept.map(|of| of.text).unwrap_or_default();
+                Event::Partly { report_id, told, held, details, halt }
+            }
             Verdict::Anew => Event::Anew { report_id },
-            Verdict::Refused(told) => {
+            Verdict::Refused(refused) => {
                 self.summary.refused += 1;
-                Event::Refused { report_id, told }
+                Event::Refused { report_id, told: refused.told }
             }
         });
     }
+}
+
+fn is_held(answer: &pb::SubmitReportResponse) -> bool {
+    answer.outcome() == pb::ReportOutcome::Held || !answer.holds.is_empty()
 }
 
 /// Whether a receipt is a whole one of this very version, although its hash is another: then it is of a service that dropped

@@ -6,9 +6,11 @@ use std::os::fd::AsFd as _;
 use std::process::Stdio;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use safelane::cli::field::outbox::Verdict;
 use safelane::cli::field::status::Gap;
 use safelane::cli::field::sync::{Event, Pace};
 use safelane::rpc::pb;
+use safelane::rpc::pb::field_report::Body;
 use safelane::rpc::pb::safety_stop::Target;
 
 use super::devices::{LONG, Pad, download, find, pace};
@@ -163,6 +165,36 @@ async fn what_becomes_of_a_file_after_its_capture_changes_nothing() {
         pad.sync_all().await;
         let stored = tablet.get(&report.report_id, 0).await;
         assert_eq!(download(&tablet, &stored, 0).await, LANE);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_service_that_says_nothing_of_a_stop_is_told_as_not_known() {
+    in_world(async |world| {
+        let tablet = Tablet::open(world).await;
+        let pad = Pad::new(&tablet.team, world.address);
+        let finding = pb::InspectionReport {
+            result: pb::InspectionResult::Critical.into(),
+            findings: "A lane without marking.".to_owned(),
+            halt_work: true,
+            ..pb::InspectionReport::default()
+        };
+        pad.capture(pb::FieldReport { body: Some(Body::Inspection(finding)), ..find(&tablet, "") }, &[]);
+        pad.sync_all().await;
+        assert!(!pad.status().text(false).contains("WARNING"), "the work stands still");
+        // The answer of a service that does not have the field yet.
+        let entry = pad.status().entries.pop().expect("an entry");
+        let answer = pb::SubmitReportResponse { halt: None, ..entry.answer.expect("an answer") };
+        let verdict = Verdict::Acknowledged(Box::new(answer));
+        let settled = pad.device.outbox.settle(&[(entry.entry, verdict)], &pb::DeviceClock::default());
+        settled.expect("it is noted");
+        let told = pad.status().text(false);
+        let (warning, list) = told.split_once("reports: ").expect("a list");
+        for part in [warning, list] {
+            assert!(part.contains("NOT KNOWN whether the work stands still"), "{told}");
+            assert!(part.contains("call your coordinator"), "{told}");
+        }
     })
     .await;
 }

@@ -1,5 +1,6 @@
 //! The examples for app builders run against a service, which then has what they sent.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use safelane::rpc::pb;
@@ -8,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::process::Command;
 
 use super::devices::download;
+use super::older_service::Older;
 use super::review::{Board, give_back};
 use crate::binary::{output, text};
 use crate::ground::tasks::Works;
@@ -51,7 +53,11 @@ impl Shoot {
         assert!(done.status.success(), "{}{}", text(&done.stdout), text(&done.stderr));
         let saw: Value = serde_json::from_slice(&done.stdout).expect("JSON");
         let part = |name: &str| saw[name].clone();
-        assert_eq!((part("stored"), part("refused")), (json!(4), json!(0)), "{saw}");
+        assert_eq!(
+            (part("stored"), part("partly"), part("refused")),
+            (json!(4), json!(0), json!(0)),
+            "{saw}"
+        );
         assert_eq!((part("durable_through"), part("gaps")), (json!(3), json!([[4, 4]])), "{saw}");
         assert_eq!((part("half"), part("present")), (json!(131_072), json!(true)), "{saw}");
         let remarks = json!([["ordnance.items[0].model", "Say which model it was"]]);
@@ -67,6 +73,16 @@ impl Shoot {
         let state = state.sync_state.expect("a state");
         assert_eq!((state.durable_through, state.missing_count), (6, 0));
     }
+}
+
+/// Runs an example against a service that drops the notes of its reports, and checks that it takes none for stored, and
+/// that none of them keeps the others waiting.
+async fn check_in_part(command: Command) {
+    let done = output(command).await;
+    assert!(done.status.success(), "{}{}", text(&done.stdout), text(&done.stderr));
+    let saw: Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    let counts = (&saw["stored"], &saw["partly"], &saw["refused"], &saw["present"]);
+    assert_eq!(counts, (&json!(0), &json!(5), &json!(0), &json!(true)), "{saw}");
 }
 
 /// The database fails twice at the outbox: once as one that is shut down, and once by a fault. Neither is a refusal of what
@@ -108,12 +124,17 @@ async fn the_python_example_leaves_the_service_with_what_it_sent() {
         let ids = json!({ "team_id": tablet.team, "task_id": tablet.task.task_id, "site_id": tablet.site(),
             "photo": shoot.photo_path(), "returned": shoot.returned().await });
         let client = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/python/field_client.py");
-        let mut command = Command::new(&python);
-        command.arg(client).arg(world.address.to_string()).arg(ids.to_string());
-        command.env("PYTHONPATH", code.path()).kill_on_drop(true);
+        let command = |address: SocketAddr| {
+            let mut command = Command::new(&python);
+            command.arg(&client).arg(address.to_string()).arg(ids.to_string());
+            command.env("PYTHONPATH", code.path()).kill_on_drop(true);
+            command
+        };
         fail_twice(world).await;
-        shoot.check(command).await;
+        shoot.check(command(world.address)).await;
         assert_eq!(attempts(world).await, 3);
+        let older = Older::before(world.address).await;
+        check_in_part(command(older.address)).await;
         shoot.board.finish().await;
     })
     .await;
@@ -129,12 +150,17 @@ async fn the_typescript_example_leaves_the_service_with_what_it_sent() {
         let tablet = &shoot.board.tablet;
         let ids = json!({ "teamId": tablet.team, "taskId": tablet.task.task_id, "siteId": tablet.site(),
             "photo": shoot.photo_path(), "returned": shoot.returned().await });
-        let mut command = Command::new("node");
-        command.arg(&client).arg(root.join("proto")).arg(world.address.to_string()).arg(ids.to_string());
-        command.kill_on_drop(true);
+        let command = |address: SocketAddr| {
+            let mut command = Command::new("node");
+            command.arg(&client).arg(root.join("proto")).arg(address.to_string()).arg(ids.to_string());
+            command.kill_on_drop(true);
+            command
+        };
         fail_twice(world).await;
-        shoot.check(command).await;
+        shoot.check(command(world.address)).await;
         assert_eq!(attempts(world).await, 3);
+        let older = Older::before(world.address).await;
+        check_in_part(command(older.address)).await;
         shoot.board.finish().await;
     })
     .await;

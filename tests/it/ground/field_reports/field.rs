@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
-use super::review::{Board, give_back};
+use super::review::{Board, give_back, reject};
 use super::rig::{Tablet, edited};
 use crate::binary::{output, safelane, text};
 use crate::evidence::chance::Chance;
@@ -135,6 +135,28 @@ async fn a_stop_that_was_asked_for_and_not_raised_is_shown() {
         pad.run(&["capture", "--file", &file]).await;
         let synced = text(&pad.run(&["sync", "--once"]).await.stdout);
         assert!(synced.contains("; NO safety stop was raised: the report names no task; call"), "{synced}");
+        // It is not to be missed by whoever did not see the sync.
+        let shown = text(&pad.run(&["status"]).await.stdout);
+        let (warning, list) = shown.split_once("reports: ").expect("a list");
+        assert!(warning.contains("WARNING") && warning.contains("NO safety stop was raised"), "{shown}");
+        assert!(list.contains("\n    NO safety stop was raised"), "{shown}");
+        let status = pad.status().await;
+        let report = &status["reports"][0];
+        assert!(report["halt"]["text"].as_str().expect("text").contains("NO safety stop"), "{status}");
+        assert_eq!(report["halt"]["safety_stop_id"], Value::Null);
+        assert_eq!(status["safety"]["without_stop"][0]["report_id"], report["report_id"]);
+        // With the task in it, it stops work.
+        let mut amended = accident.clone();
+        amended["taskId"] = tablet.task.task_id.clone().into();
+        let file = pad.write("report.json", &amended.to_string());
+        let id = report["report_id"].as_str().expect("text");
+        pad.run(&["amend", id, "--file", &file]).await;
+        pad.run(&["sync", "--once"]).await;
+        let shown = text(&pad.run(&["status"]).await.stdout);
+        assert!(shown.starts_with(" STOP WORK ") && !shown.contains("WARNING"), "{shown}");
+        let status = pad.status().await;
+        assert_eq!(status["safety"]["without_stop"], json!([]));
+        assert!(status["reports"][1]["halt"]["safety_stop_id"].is_string(), "{status}");
     })
     .await;
 }
@@ -191,6 +213,38 @@ async fn an_amendment_whose_base_was_replaced_is_refused_and_may_be_amended_agai
         let why = pad.status().await["reports"][1]["refusal"].as_str().expect("text").to_owned();
         assert!(why.contains("STALE_REVISION"), "{why}");
         assert_eq!(tablet.get(&id, 0).await.report.expect("a report").note, "of the office");
+        // Amended once more it follows the version that came in between, and says so.
+        let amended = text(&pad.run(&["amend", &id, "--file", &file]).await.stdout);
+        assert!(amended.starts_with("version 2 came in between, from elsewhere"), "{amended}");
+        assert!(amended.contains("version 3, number 2"), "{amended}");
+        assert_eq!(pad.run(&["sync", "--once"]).await.status.code(), Some(0));
+        let stored = tablet.get(&id, 0).await;
+        assert_eq!((stored.version, &*stored.report.expect("a report").note), (3, "of the team"));
+        let next = text(&pad.run(&["amend", &id, "--file", &file]).await.stdout);
+        assert!(next.starts_with("captured ") && next.contains("version 4, number 3"), "{next}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_version_of_a_rejected_report_is_refused_for_good_and_says_who_can_do_more() {
+    in_world(async |world| {
+        let board = Board::open(world).await;
+        let pad = Pad::init(world, &board.tablet).await;
+        let file = pad.write("report.json", &found(&board.tablet, "first").to_string());
+        pad.run(&["capture", "--file", &file]).await;
+        pad.run(&["sync", "--once"]).await;
+        let id = pad.status().await["reports"][0]["report_id"].as_str().expect("text").to_owned();
+        board.decide(board.office(), &id, reject()).await.expect("it is rejected");
+        let file = pad.write("report.json", &found(&board.tablet, "second").to_string());
+        pad.run(&["amend", &id, "--file", &file]).await;
+        assert_eq!(pad.run(&["sync", "--once"]).await.status.code(), Some(4));
+        let told = text(&pad.run(&["status"]).await.stdout);
+        assert!(told.contains("REFUSED for good") && !told.contains("amend it"), "{told}");
+        assert!(told.contains("coordinator") && told.contains("AmendReport"), "{told}");
+        let status = pad.status().await;
+        assert_eq!(status["reports"][1]["is_closed"], true);
+        board.finish().await;
     })
     .await;
 }

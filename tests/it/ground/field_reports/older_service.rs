@@ -11,9 +11,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use prost::Message as _;
-use safelane::cli::field::outbox::EntryState;
+use safelane::cli::field::outbox::{EntryState, Refused, Verdict};
 use safelane::cli::field::sync::{Event, Until};
 use safelane::rpc::pb;
+use safelane::rpc::pb::field_report::Body;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -27,13 +28,22 @@ use crate::binary::{output, safelane, text};
 use crate::harness::{fresh_id, in_world};
 
 /// The service of before reports had a note. Ends when dropped.
-struct Older {
-    address: SocketAddr,
+pub(super) struct Older {
+    pub(super) address: SocketAddr,
     _serving: JoinSet<()>,
 }
 
 impl Older {
-    async fn before(service: SocketAddr) -> Self {
+    pub(super) async fn before(service: SocketAddr) -> Self {
+        Self::answering(service, true).await
+    }
+
+    /// One that stores reports, and whose answers to them are lost on their way.
+    async fn unheard(service: SocketAddr) -> Self {
+        Self::answering(service, false).await
+    }
+
+    async fn answering(service: SocketAddr, is_heard: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let channel = Channel::from_shared(format!("http://{service}")).expect("an address").connect_lazy();
@@ -43,7 +53,7 @@ impl Older {
             while let Ok((socket, _)) = listener.accept().await {
                 let channel = channel.clone();
                 let passing = service_fn(move |request: http::Request<Incoming>| {
-                    channel.clone().oneshot(without_notes(request))
+                    pass(channel.clone(), request, is_heard)
                 });
                 connections.spawn(async move {
                     let server = auto::Builder::new(TokioExecutor::new());
@@ -59,9 +69,34 @@ impl Older {
     }
 }
 
+async fn pass(
+    service: Channel,
+    request: http::Request<Incoming>,
+    is_heard: bool,
+) -> Result<http::Response<tonic::body::Body>, tonic::transport::Error> {
+    let is_lost = !is_heard && has_reports(&request);
+    let answer = service.oneshot(without_notes(request)).await?;
+    Ok(if is_lost { answer.map(lost) } else { answer })
+}
+
+/// The link breaks when the first answer comes: then the report is stored.
+fn lost(mut answers: tonic::body::Body) -> tonic::body::Body {
+    let (to, pieces) = mpsc::channel::<Result<Frame<Bytes>, tonic::Status>>(1);
+    tokio::spawn(async move {
+        answers.frame().await.expect("an answer").expect("it is whole");
+        // The device may have gone away.
+        to.send(Err(tonic::Status::unavailable("the link broke"))).await.ok();
+    });
+    tonic::body::Body::new(StreamBody::new(ReceiverStream::new(pieces)))
+}
+
+fn has_reports(request: &http::Request<Incoming>) -> bool {
+    request.uri().path().ends_with("/SubmitReport") || request.uri().path().ends_with("/SyncReports")
+}
+
 /// Both ways to send reports have the report in the same field.
 fn without_notes(request: http::Request<Incoming>) -> http::Request<tonic::body::Body> {
-    if !request.uri().path().ends_with("/SubmitReport") && !request.uri().path().ends_with("/SyncReports") {
+    if !has_reports(&request) {
         return request.map(tonic::body::Body::new);
     }
     request.map(|body| {
@@ -199,9 +234,115 @@ async fn a_report_that_an_office_changed_meanwhile_is_refused_and_its_number_sta
         assert_eq!((summary.refused, summary.partly_left), (1, 0), "{summary:?}");
         assert_eq!(pad.states(), [EntryState::Replaced, EntryState::Refused]);
         let amended = pad.device.amend(&id, find(&tablet, "of the team"), &[]).expect("it is captured");
-        // Number 2 was of what was refused.
-        assert_eq!((amended.report.base_version, amended.report.device_sequence), (1, 2));
-        assert_eq!(pad.sync(Until::Once).await.refused, 1, "it is not of the office's version");
+        // Number 2 was of what was refused, and version 2 is the office's.
+        assert_eq!((amended.report.base_version, amended.report.device_sequence), (2, 2));
+        assert_eq!(pad.sync_all().await.acknowledged, 1);
+        assert_eq!(tablet.get(&id, 0).await.report.expect("a report").note, "of the team");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_an_older_service_stored_without_being_heard_is_sent_whole_to_a_newer_one() {
+    in_world(async |world| {
+        let tablet = Tablet::open(world).await;
+        let older = Older::unheard(world.address).await;
+        let pad = Pad::new(&tablet.team, older.address);
+        let id = pad.capture(find(&tablet, "by the well"), &[]).report.report_id;
+        let summary = pad.sync(Until::Once).await;
+        assert_eq!((summary.acknowledged, summary.left, summary.partly_left), (0, 1, 0), "{summary:?}");
+        assert_eq!((Tablet::count(world).await, pad.states()), (1, vec![EntryState::Sending]));
+        pad.call(world.address);
+        let summary = pad.sync_all().await;
+        assert_eq!((summary.refused, summary.acknowledged), (0, 1), "{summary:?}");
+        let stored = tablet.get(&id, 0).await;
+        assert_eq!((stored.version, &*stored.report.expect("a report").note), (2, "by the well"));
+        // Its first number is taken: the next report is not held for it, and no gap is left.
+        let next = pad.capture(find(&tablet, "next"), &[]);
+        assert_eq!(next.report.device_sequence, 3);
+        assert_eq!(pad.sync_all().await.held, 0);
+        let numbering = pad.status().numbering.expect("it was heard").told;
+        assert_eq!((numbering.durable_through, numbering.missing), (3, vec![]));
+        // What comes after it is based on what the service has.
+        let amended = pad.device.amend(&id, find(&tablet, "amended"), &[]).expect("it is captured");
+        assert_eq!(amended.report.base_version, 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_amendment_that_was_stored_without_being_heard_keeps_its_number_and_is_amended() {
+    in_world(async |world| {
+        let tablet = Tablet::open(world).await;
+        let pad = Pad::new(&tablet.team, world.address);
+        let id = pad.capture(find(&tablet, "first"), &[]).report.report_id;
+        pad.sync_all().await;
+        pad.device.amend(&id, find(&tablet, "second"), &[]).expect("it is captured");
+        let older = Older::unheard(world.address).await;
+        pad.call(older.address);
+        assert_eq!(pad.sync(Until::Once).await.left, 1);
+        assert_eq!(Tablet::count(world).await, 2);
+        pad.call(world.address);
+        assert_eq!(pad.sync(LONG).await.refused, 1);
+        assert_eq!(pad.status().free_numbers, Vec::<i64>::new(), "the service has number 2");
+        let amended = pad.device.amend(&id, find(&tablet, "third"), &[]).expect("it is captured");
+        assert_eq!((amended.report.base_version, amended.report.device_sequence), (2, 3));
+        let summary = pad.sync_all().await;
+        assert_eq!((summary.acknowledged, summary.held), (1, 0), "{summary:?}");
+        assert_eq!(tablet.get(&id, 0).await.report.expect("a report").note, "third");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_kept_in_part_tells_its_holds_and_its_stop() {
+    in_world(async |world| {
+        let tablet = Tablet::open(world).await;
+        let older = Older::before(world.address).await;
+        let pad = Pad::new(&tablet.team, older.address);
+        let accident = pb::AccidentReport {
+            kind: pb::AccidentKind::DeminingAccident.into(),
+            description: "A mine went off in lane 3.".to_owned(),
+            halt_work: true,
+            ..pb::AccidentReport::default()
+        };
+        let accident = pb::FieldReport { body: Some(Body::Accident(accident)), ..find(&tablet, "by radio") };
+        // Of a task that nobody knows: it is held, and stops nothing.
+        pad.capture(pb::FieldReport { task_id: fresh_id(), ..accident }, &[]);
+        let summary = pad.sync(LONG).await;
+        assert_eq!((summary.partly_left, summary.held), (1, 1), "{summary:?}");
+        let heard = pad.heard.lock().expect("no panic").clone();
+        let is_told = |event: &Event| {
+            let Event::Partly { held, halt, .. } = event else { return false };
+            !held.is_empty() && halt.contains("NO safety stop was raised")
+        };
+        assert!(heard.iter().any(is_told), "{heard:?}");
+        let (text, json) = (pad.status().text(false), pad.status().json());
+        assert!(text.contains("WARNING") && text.contains("held, "), "{text}");
+        assert!(!json["reports"][0]["holds"].as_array().expect("a list").is_empty(), "{json}");
+        assert_eq!(json["reports"][0]["report_state"], "REPORT_STATE_HELD");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn files_of_what_was_kept_in_part_are_uploaded_also_when_it_is_refused_later() {
+    in_world(async |world| {
+        let tablet = Tablet::open(world).await;
+        let older = Older::before(world.address).await;
+        let pad = Pad::new(&tablet.team, older.address);
+        pad.capture(find(&tablet, "by the well"), &[pad.file("lane.jpg", b"\xFF\xD8\xFFlane")]);
+        assert_eq!(pad.sync(LONG).await.files, 1);
+        let outbox = &pad.device.outbox;
+        outbox.doubt_files().expect("they are doubted");
+        let refused = Refused { told: "no".to_owned(), newest: None, is_taken: false, is_closed: false };
+        let entry = pad.status().entries.pop().expect("an entry").entry;
+        outbox
+            .settle(&[(entry, Verdict::Refused(refused))], &pb::DeviceClock::default())
+            .expect("it is noted");
+        assert_eq!(pad.states(), [EntryState::Refused]);
+        assert_eq!(outbox.uploads().expect("they are read").len(), 1);
+        assert_eq!(outbox.files_waiting().expect("they are counted").0, 1);
     })
     .await;
 }
