@@ -65,7 +65,8 @@ class FieldClient:
     def sync(self, reports):
         """Sends several over one stream. Each is stored or refused alone; what got no answer, or was put off, is sent again.
 
-        What the server keeps in part stays in the outbox: send it again when the server has been brought up to date.
+        What the server keeps in part stays in the outbox: when the server has been brought up to
+        date, send it as a new version: with base_version one higher and a number of its own.
         """
         waiting = {report.report_id: report for report in reports}
         stored, partly, refused = {}, {}, {}

@@ -110,7 +110,8 @@ class FieldClient {
 
   /**
    * Sends several over one stream. Each is stored or refused alone; what got no answer, or was put off, is sent again.
-   * What the server keeps in part stays in the outbox: send it again when the server has been brought up to date.
+   * What the server keeps in part stays in the outbox: when the server has been brought up to
+   * date, send it as a new version: with baseVersion one higher and a number of its own.
    */
   async sync(reports: FieldReport[]): Promise<{ stored: Answer[]; partly: Answer[]; refused: string[] }> {
     const waiting = new Map(reports.map((report) => [report.reportId, report]));

@@ -60,7 +60,7 @@ pub(super) fn amend(args: &AmendArgs) -> Result<ExitCode, StartError> {
     let entry = device.amend(&report_id, read(&args.file)?, &args.attach)?;
     if let Some(between) = came_between(&before, entry.report.base_version) {
         say(&format!(
-            "version {between} came in between, from elsewhere; what you captured takes its place. GetReport of {report_id} \
+            "version {between} came in between, from elsewhere or from here without its answer; what you captured takes its place. GetReport of {report_id} \
              shows it, or ask your office: when it says more than yours, amend again before you sync"
         ))?;
     }

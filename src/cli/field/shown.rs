@@ -30,15 +30,26 @@ const HALT_NOT_KNOWN: &str = "it is NOT KNOWN whether the work stands still: the
 
 /// What became of the safety stop that a report asks for, and whether there is one. None when it asks for none.
 pub(super) fn halt(report: &pb::FieldReport, answer: &pb::SubmitReportResponse) -> Option<(String, bool)> {
+    match &answer.halt {
+        Some(halt) => Some((halt.text.clone(), !halt.safety_stop_id.is_empty())),
+        None => asks_for_a_stop(report).then(|| (HALT_NOT_KNOWN.to_owned(), false)),
+    }
+}
+
+/// That no stop was raised, where a report that asks for one was refused.
+pub(super) fn refused_halt(report: &pb::FieldReport) -> Option<&'static str> {
+    asks_for_a_stop(report).then_some(
+        "NO safety stop was raised: the report was refused; call your coordinator and the mine action authority at once, \
+         who can stop the work",
+    )
+}
+
+fn asks_for_a_stop(report: &pb::FieldReport) -> bool {
     use pb::field_report::Body;
-    let is_asked = match &report.body {
+    match &report.body {
         Some(Body::Accident(accident)) => accident.halt_work,
         Some(Body::Inspection(inspection)) => inspection.halt_work,
         _ => false,
-    };
-    match &answer.halt {
-        Some(halt) => Some((halt.text.clone(), !halt.safety_stop_id.is_empty())),
-        None => is_asked.then(|| (HALT_NOT_KNOWN.to_owned(), false)),
     }
 }
 

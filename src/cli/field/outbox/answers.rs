@@ -189,16 +189,15 @@ pub(super) fn forget_details(tx: &Transaction<'_>, entry: i64) -> rusqlite::Resu
 
 /// The number of what the service does not have at all is free again.
 fn refuse(tx: &Transaction<'_>, entry: i64, refused: &Refused) -> rusqlite::Result<()> {
-    let known: Option<(i64, bool)> = tx
+    let number: Option<i64> = tx
         .query_row(
             "-- outbox.number_of
-             SELECT number, partly IS NOT NULL OR earlier IS NOT NULL
-               FROM reports WHERE entry = ?1 AND state IN ('WAITING', 'SENDING')",
+             SELECT number FROM reports WHERE entry = ?1 AND state IN ('WAITING', 'SENDING')",
             [entry],
-            |row| Ok((row.get(0)?, row.get(1)?)),
+            |row| row.get(0),
         )
         .optional()?;
-    let Some((number, was_heard)) = known else { return Ok(()) };
+    let Some(number) = number else { return Ok(()) };
     // What was acknowledged before stays known as such.
     tx.execute(
         "-- outbox.refuse
@@ -207,9 +206,16 @@ fn refuse(tx: &Transaction<'_>, entry: i64, refused: &Refused) -> rusqlite::Resu
           WHERE entry = ?1",
         (entry, &refused.told, refused.newest, refused.is_closed),
     )?;
-    if was_heard || refused.is_taken || arrived(tx, number)? {
+    // Each round hears the numbering before it sends.
+    if refused.is_taken || arrived(tx, number)? {
         return Ok(());
     }
+    // Whatever was answered before is gone: a backup of the service was restored.
+    tx.execute(
+        "-- outbox.forget_answers
+         UPDATE reports SET earlier = NULL, partly = NULL WHERE entry = ?1",
+        [entry],
+    )?;
     tx.execute(
         "-- outbox.free
          INSERT INTO free_numbers (number) VALUES (?1) ON CONFLICT DO NOTHING",

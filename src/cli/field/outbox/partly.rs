@@ -1,6 +1,6 @@
 //! Versions that the service keeps in part: it is older than the app, and drops fields that it does not know. They stay here
 //! whole. When the service knows more, it says that the content under the id is another one, and then the whole content
-//! becomes the next version: also when the answer of before was lost on its way.
+//! becomes the next version: of the first one also when the answer of before was lost on its way.
 
 use prost::Message as _;
 use rusqlite::{OptionalExtension as _, Transaction};

@@ -55,7 +55,8 @@ pub struct FileCount {
 }
 
 impl Outbox {
-    /// Files that can be uploaded now: the smallest first, since a link may not last for a large one.
+    /// Files that can be uploaded now: the smallest first, since a link may not last for a large one. Also those of versions
+    /// that the service has although they are refused now, or were replaced by their own whole content.
     pub fn uploads(&self) -> Result<Vec<Upload>, StartError> {
         self.read(|db| {
             let mut asked = db.prepare_cached(
@@ -63,7 +64,10 @@ impl Outbox {
                  SELECT files.sha256, files.size, files.durable_offset, min(reports.report_id)
                    FROM files JOIN declared USING (sha256) JOIN reports USING (entry)
                   WHERE files.state = 'WAITING'
-                    AND (reports.state = 'ACKNOWLEDGED' OR (reports.state <> 'REPLACED' AND reports.partly IS NOT NULL))
+                    AND (reports.state = 'ACKNOWLEDGED'
+                         OR (reports.state <> 'REPLACED' AND reports.partly IS NOT NULL)
+                         OR (reports.state = 'REFUSED' AND reports.earlier IS NOT NULL)
+                         OR (reports.state = 'REPLACED' AND reports.refusal IS NULL))
                   GROUP BY files.sha256
                   ORDER BY files.size, files.sha256",
             )?;
@@ -89,7 +93,9 @@ impl Outbox {
                           AND EXISTS (SELECT 1 FROM declared JOIN reports USING (entry)
                                        WHERE declared.sha256 = files.sha256
                                          AND (reports.state NOT IN ('REFUSED', 'REPLACED')
-                                              OR (reports.state = 'REFUSED' AND reports.partly IS NOT NULL)))";
+                                              OR (reports.state = 'REFUSED'
+                                                  AND (reports.partly IS NOT NULL OR reports.earlier IS NOT NULL))
+                                              OR (reports.state = 'REPLACED' AND reports.refusal IS NULL)))";
             db.query_row(sql, (), |row| Ok((row.get(0)?, row.get(1)?)))
         })
     }

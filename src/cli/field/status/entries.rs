@@ -34,7 +34,8 @@ pub(super) fn entry_text(entry: &Entry) -> String {
         write!(text, "; a reviewer's decision is final: {word}").ok();
     }
     if let Some((told, _)) = heard.and_then(|answer| shown::halt(report, answer)) {
-        write!(text, "\n    {told}").ok();
+        // It may have been lifted since: the banner says what is in force.
+        write!(text, "\n    as of the answer: {told}").ok();
     }
     for hold in heard.iter().flat_map(|answer| &answer.holds) {
         let word = shown::word(hold.reason().as_str_name(), "HOLD_REASON_");
@@ -44,6 +45,9 @@ pub(super) fn entry_text(entry: &Entry) -> String {
         write!(text, "\n    {}", shown::partly(answer)).ok();
     }
     for told in entry.refusal.iter().chain(details_told(entry)) {
+        write!(text, "\n    {told}").ok();
+    }
+    if let Some(told) = refused_halt(entry) {
         write!(text, "\n    {told}").ok();
     }
     text.push('\n');
@@ -56,13 +60,23 @@ fn details_told(entry: &Entry) -> Option<&String> {
     entry.details_told.as_ref().or(partly.map(|of| &of.text))
 }
 
-/// The newest versions that the service answered and that asked for a safety stop which it did not raise, as far as is known:
-/// for each its place, its report and what is told.
+fn refused_halt(entry: &Entry) -> Option<&'static str> {
+    let is_refused = entry.state == EntryState::Refused && entry.heard().is_none();
+    shown::refused_halt(&entry.report).filter(|_| is_refused)
+}
+
+/// The newest versions that the service answered and that asked for a safety stop which it did not raise, as far as is known,
+/// and those that it refused: for each its place, its report and what is told.
 pub(super) fn without_stop(entries: &[Entry]) -> Vec<(&Entry, String)> {
     let mut newest = BTreeMap::new();
     for entry in entries {
         if let Some(answer) = entry.heard() {
             newest.insert(&entry.report.report_id, (entry, shown::halt(&entry.report, answer)));
+        } else if let Some(told) = refused_halt(entry) {
+            let before = newest.get(&entry.report.report_id);
+            if before.is_none_or(|(_, halt)| halt.as_ref().is_none_or(|(_, is_raised)| !is_raised)) {
+                newest.insert(&entry.report.report_id, (entry, Some((told.to_owned(), false))));
+            }
         }
     }
     let told = newest.into_values().filter_map(|(entry, halt)| Some((entry, halt?)));

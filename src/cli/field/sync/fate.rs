@@ -13,9 +13,12 @@ const ELSEWHERE: &str = "report.team_id";
 /// What a report has too much of.
 const TOO_LARGE: &str = "bytes of a report";
 
-/// The way out where no device has one.
-const CLOSED: &str = "; no device changes this report any more: tell the office, whose coordinator changes what counts of it \
+/// The way out where a report counts.
+const COUNTS: &str = "; no device changes this report any more: tell the office, whose coordinator changes what counts of it \
                       by AmendReport";
+/// The way out where it does not.
+const GONE: &str =
+    "; this report counts no more: if the work was done, capture it as a new report, and tell the office";
 
 /// What a refusal means.
 #[derive(Debug, PartialEq, Eq)]
@@ -70,7 +73,10 @@ fn fate(code: Code, message: &str, details: &ErrorDetails) -> Fate {
         (Code::AlreadyExists, _) if fact("differs") == ELSEWHERE => Fate::Final(told, Why::Elsewhere),
         (Code::AlreadyExists, _) => Fate::Final(told, Why::Taken),
         (Code::Aborted, "STALE_REVISION") => Fate::Final(told, Why::Replaced(fact("current").parse().ok())),
-        (_, "WRONG_STATE") => Fate::Final(format!("{told}{CLOSED}"), Why::Closed),
+        (_, "WRONG_STATE") if fact("state") == "APPROVED" => {
+            Fate::Final(format!("{told}{COUNTS}"), Why::Closed)
+        }
+        (_, "WRONG_STATE") => Fate::Final(format!("{told}{GONE}"), Why::Closed),
         (Code::InvalidArgument | Code::FailedPrecondition | Code::NotFound, _) => {
             Fate::Final(told, Why::Other)
         }
@@ -125,6 +131,15 @@ mod tests {
         assert!(matches!(large, Fate::Final(_, Why::Other)));
         let stale = with(Code::Aborted, "ERROR_REASON_STALE_REVISION", ("current", "3"));
         assert!(matches!(stale, Fate::Final(_, Why::Replaced(Some(3)))));
+        let closed = |state| with(Code::FailedPrecondition, "ERROR_REASON_WRONG_STATE", ("state", state));
+        for (state, way_out) in
+            [("APPROVED", "AmendReport"), ("REJECTED", "a new report"), ("VOIDED", "a new report")]
+        {
+            assert!(
+                matches!(closed(state), Fate::Final(told, Why::Closed) if told.contains(way_out)),
+                "{state}"
+            );
+        }
         for (differs, why) in [(ELSEWHERE, Why::Elsewhere), ("report.note", Why::Taken)] {
             let taken = with(Code::AlreadyExists, "ERROR_REASON_ID_TAKEN", ("differs", differs));
             assert!(matches!(taken, Fate::Final(_, of) if of == why), "{differs}");

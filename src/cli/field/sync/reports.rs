@@ -159,6 +159,11 @@ impl Sending<'_> {
                     "the service refuses a report that it acknowledged before: {told}; this token is of another operator"
                 )))
             }
+            // It has it whole, and knows fewer fields now: whatever is sent in its place would be less.
+            Fate::Final(told, Why::Taken) if entry.earlier.is_some() && entry.partly.is_none() => {
+                self.put_off = Some((told, None));
+                Ok(None)
+            }
             // It knows fields now that it did not know before. The id is this device's own: what is under it without a base
             // came from here, also when the answer to it was not heard.
             Fate::Final(_, Why::Taken) if entry.partly.is_some() || entry.report.base_version == 0 => {
@@ -218,7 +223,10 @@ impl Sending<'_> {
                 self.summary.held += u64::from(is_held(answer));
                 shown::halt(&report, answer).map(|(told, _)| told).unwrap_or_default()
             }
-            Verdict::Anew | Verdict::Refused(_) => String::new(),
+            Verdict::Anew => String::new(),
+            Verdict::Refused(_) => {
+                shown::refused_halt(&report).map(|told| format!("; {told}")).unwrap_or_default()
+            }
         };
         let report_id = report.report_id;
         (self.tell)(match verdict {
@@ -238,7 +246,7 @@ impl Sending<'_> {
             Verdict::Anew => Event::Anew { report_id },
             Verdict::Refused(refused) => {
                 self.summary.refused += 1;
-                Event::Refused { report_id, told: refused.told }
+                Event::Refused { report_id, told: refused.told + &halt }
             }
         });
     }

@@ -139,7 +139,7 @@ async fn a_stop_that_was_asked_for_and_not_raised_is_shown() {
         let shown = text(&pad.run(&["status"]).await.stdout);
         let (warning, list) = shown.split_once("reports: ").expect("a list");
         assert!(warning.contains("WARNING") && warning.contains("NO safety stop was raised"), "{shown}");
-        assert!(list.contains("\n    NO safety stop was raised"), "{shown}");
+        assert!(list.contains("\n    as of the answer: NO safety stop was raised"), "{shown}");
         let status = pad.status().await;
         let report = &status["reports"][0];
         assert!(report["halt"]["text"].as_str().expect("text").contains("NO safety stop"), "{status}");
@@ -227,6 +227,36 @@ async fn an_amendment_whose_base_was_replaced_is_refused_and_may_be_amended_agai
 }
 
 #[tokio::test]
+async fn a_refused_report_that_asks_for_a_stop_says_that_none_was_raised() {
+    in_world(async |world| {
+        let board = Board::open(world).await;
+        let pad = Pad::init(world, &board.tablet).await;
+        let accident = |halts: bool| {
+            json!({
+                "workDate": { "year": 1998, "month": 6, "day": 15 },
+                "accident": { "kind": "ACCIDENT_KIND_CIVILIAN_ACCIDENT", "description": "A cart", "haltWork": halts },
+            })
+        };
+        let file = pad.write("report.json", &accident(false).to_string());
+        pad.run(&["capture", "--file", &file]).await;
+        pad.run(&["sync", "--once"]).await;
+        let id = pad.status().await["reports"][0]["report_id"].as_str().expect("text").to_owned();
+        board.decide(&board.tablet.works.desk.operator_id, &id, reject()).await.expect("it is rejected");
+        let file = pad.write("report.json", &accident(true).to_string());
+        pad.run(&["amend", &id, "--file", &file]).await;
+        let synced = pad.run(&["sync", "--once"]).await;
+        let synced = format!("{}{}", text(&synced.stdout), text(&synced.stderr));
+        assert!(synced.contains("; NO safety stop was raised: the report was refused; call"), "{synced}");
+        let shown = text(&pad.run(&["status"]).await.stdout);
+        let (warning, list) = shown.split_once("reports: ").expect("a list");
+        assert!(warning.contains("WARNING") && warning.contains("NO safety stop was raised"), "{shown}");
+        assert!(list.contains("\n    NO safety stop was raised: the report was refused"), "{shown}");
+        board.finish().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_version_of_a_rejected_report_is_refused_for_good_and_says_who_can_do_more() {
     in_world(async |world| {
         let board = Board::open(world).await;
@@ -241,7 +271,7 @@ async fn a_version_of_a_rejected_report_is_refused_for_good_and_says_who_can_do_
         assert_eq!(pad.run(&["sync", "--once"]).await.status.code(), Some(4));
         let told = text(&pad.run(&["status"]).await.stdout);
         assert!(told.contains("REFUSED for good") && !told.contains("amend it"), "{told}");
-        assert!(told.contains("coordinator") && told.contains("AmendReport"), "{told}");
+        assert!(told.contains("capture it as a new report") && !told.contains("AmendReport"), "{told}");
         let status = pad.status().await;
         assert_eq!(status["reports"][1]["is_closed"], true);
         board.finish().await;
