@@ -346,3 +346,47 @@ async fn files_of_what_was_kept_in_part_are_uploaded_also_when_it_is_refused_lat
     })
     .await;
 }
+
+#[tokio::test]
+async fn files_of_what_was_replaced_by_its_own_whole_content_are_uploaded_also_when_that_is_refused() {
+    in_world(async |world| {
+        let tablet = Tablet::open(world).await;
+        let older = Older::before(world.address).await;
+        let pad = Pad::new(&tablet.team, older.address);
+        pad.capture(find(&tablet, "by the well"), &[pad.file("lane.jpg", b"\xFF\xD8\xFFlane")]);
+        pad.sync(LONG).await;
+        let outbox = &pad.device.outbox;
+        outbox.doubt_files().expect("they are doubted");
+        let refused = Refused { told: "no".to_owned(), newest: None, is_taken: false, is_closed: true };
+        for verdict in [Verdict::Anew, Verdict::Refused(refused)] {
+            let entry = pad.status().entries.pop().expect("an entry").entry;
+            outbox.settle(&[(entry, verdict)], &pb::DeviceClock::default()).expect("it is noted");
+        }
+        assert_eq!(pad.states(), [EntryState::Replaced, EntryState::Refused]);
+        assert_eq!(outbox.uploads().expect("they are read").len(), 1);
+        assert_eq!(outbox.files_waiting().expect("they are counted").0, 1);
+    })
+    .await;
+}
+
+/// A backup of the service was restored, which does not have what it acknowledged, and does not take it any more.
+#[tokio::test]
+async fn what_a_restored_service_refuses_leaves_its_number_and_is_no_base() {
+    in_world(async |world| {
+        let tablet = Tablet::open(world).await;
+        let pad = Pad::new(&tablet.team, world.address);
+        let first = pad.capture(find(&tablet, "first"), &[]);
+        pad.sync_all().await;
+        let (outbox, clock) = (&pad.device.outbox, pb::DeviceClock::default());
+        let nothing = pb::SyncState { device_id: first.report.device_id, ..pb::SyncState::default() };
+        outbox.set_sync_state(&nothing, &clock).expect("it is noted");
+        assert_eq!(outbox.send_again(&[(1, 1)]).expect("it is marked"), 1);
+        let refused = Refused { told: "no".to_owned(), newest: None, is_taken: false, is_closed: false };
+        outbox.settle(&[(first.entry, Verdict::Refused(refused))], &clock).expect("it is noted");
+        assert_eq!(pad.status().free_numbers, [1]);
+        let id = first.report.report_id;
+        let amended = pad.device.amend(&id, find(&tablet, "amended"), &[]).expect("it is captured");
+        assert_eq!((amended.report.base_version, amended.report.device_sequence), (0, 1));
+    })
+    .await;
+}
