@@ -12,6 +12,7 @@
 //! uploads stay on this machine: an upload goes on at the replica where it began, or begins anew at another.
 
 mod bucket;
+pub mod content;
 mod folder;
 pub mod objects;
 pub mod place;

@@ -213,6 +213,29 @@ impl Store {
         .await
     }
 
+    /// Runs `body` without a transaction around it: look-ups by key, and then one statement that writes and is fenced by what
+    /// they found. In a task of its own, as a transaction is, and on a connection that keeps its plans.
+    ///
+    /// # Errors
+    /// What the body answers; `OutcomeUnknown` when it takes too long.
+    pub async fn fenced<T, F>(&self, body: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T> + Send + 'static,
+    {
+        let pool = self.keyed.clone();
+        self.detach(async move {
+            let mut conn = pool.acquire().await.map_err(failed)?;
+            let tried = tokio::time::timeout(TRY_MAX, body(&mut conn)).await;
+            tried.unwrap_or_else(|_| {
+                // It may be in the middle of anything, so nobody else may get it.
+                conn.close_on_drop();
+                Err(Error::Unavailable(Away::OutcomeUnknown))
+            })
+        })
+        .await
+    }
+
     /// Runs `body` on one consistent, read-only snapshot.
     ///
     /// # Errors
@@ -312,6 +335,11 @@ impl Store {
     ) -> Result<T, Error> {
         let task = self.tasks.spawn(work.in_current_span());
         task.await.unwrap_or_else(|lost| Err(Error::Internal(Box::new(lost))))
+    }
+
+    /// Runs work that blocks and that nobody waits for, to its end.
+    pub fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
+        self.tasks.spawn_blocking(work);
     }
 
     /// Waits for work in progress and closes every connection.

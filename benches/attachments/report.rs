@@ -40,7 +40,7 @@ pub(crate) fn markdown(of: &Results) -> String {
          folder of the same disk. Load generator, service and database share the cores.\n\nEach round copies {} photos of {} \
          bytes through a bare TCP server, then uploads the same photos; {} rounds, medians. The plain server writes each \
          into a file, flushes it, moves it to its place and flushes the folder. The service does that, tells the disk to \
-         begin with each mebibyte, verifies the SHA-256, looks what the file is, and commits a row and an event for each. A flush of the disk (8 kB, then \
+         begin with each half of a mebibyte, verifies the SHA-256, looks what the file is, and commits a row and an event for each. A flush of the disk (8 kB, then \
          fdatasync) took {} ms. Load averages over a minute: {} when the run began, {} when it ended; \
          what is much above 2 is other work. After each round the report was complete, photos were downloaded and compared, and the files of both were dropped from \
          memory.\n\n\

@@ -2,8 +2,8 @@
 //! declares it, and what one operator has says nothing about another.
 //!
 //! An upload ([`upload`]) writes to a folder, one writer for each file ([`writers`]). When all of it is there and its hash is
-//! right it is put into the object store (`keeping.rs`), and one transaction says so in the operator's journal (`noting.rs`). What is left
-//! of uploads that nobody finished, and objects that no row refers to, are collected ([`orphans`]).
+//! right it is put into the object store (`keeping.rs`), and one transaction says so in the operator's journal (`noting.rs`).
+//! What is left of uploads that nobody finished, and objects that no row refers to, are collected ([`orphans`]).
 
 pub mod download;
 mod keeping;
@@ -13,7 +13,10 @@ pub mod orphans;
 pub mod upload;
 pub mod writers;
 
+use std::time::Instant;
+
 use crate::app::App;
+use crate::app::attachment::keeping::Mark;
 use crate::app::attachment::noting::Waiting;
 use crate::app::attachment::writers::Writers;
 use crate::app::seats::Seats;
@@ -102,6 +105,7 @@ struct Found {
     operator: OrganizationId,
     declared: Attachment,
     present: Option<Present>,
+    mark: Mark,
 }
 
 impl App {
@@ -116,7 +120,7 @@ impl App {
         report: ReportId,
         file: Sha256Sum,
     ) -> Result<UploadState, Error> {
-        let Found { operator, declared, present } = self.find_file(caller, report, file).await?;
+        let Found { operator, declared, present, .. } = self.find_file(caller, report, file).await?;
         let _seat = self.attachments.states.take(caller)?;
         if let Some(present) = self.still_there(present).await? {
             return Ok(UploadState::present(&present));
@@ -139,12 +143,13 @@ impl App {
 
     /// What there is of a file that a report declares which the caller may see.
     async fn find_file(&self, caller: &Caller, report: ReportId, file: Sha256Sum) -> Result<Found, Error> {
+        let asked_at = Instant::now();
         let known = find_known(self.store.keyed(), report, file).await?;
-        let Known { operator, declared, present } =
+        let Known { operator, declared, present, is_marked } =
             known.ok_or_else(|| Error::not_found(Kind::Report, report))?;
         self.expect_seen(caller, operator, Kind::Report, report).await?;
         let declared = declared.ok_or_else(|| Error::not_found(Kind::Attachment, hex(&file)))?;
-        Ok(Found { operator, declared, present })
+        Ok(Found { operator, declared, present, mark: Mark { is_marked, asked_at } })
     }
 
     /// The file, if the store still has it: what it has lost can be sent again.

@@ -8,7 +8,7 @@ use crate::domain::field_report::{FieldReport, StoredReport};
 use crate::domain::ids::{ReportId, VictimId};
 use crate::domain::personal::RecordedName;
 use crate::error::Error;
-use crate::store::attachment::NewAttachment;
+use crate::store::attachment::note::NewAttachment;
 use crate::store::journal::EventKind;
 
 /// The functions that know the wire.

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::error::{Away, Error};
 use crate::files::staged::Staged;
-use crate::files::{Sha256Sum, bucket, folder, from_hex, hex};
+use crate::files::{Sha256Sum, UploadKey, bucket, folder, from_hex, hex};
 
 /// How long the store may take to look at a file, or to delete one.
 const SHORT_MAX: Duration = Duration::from_secs(10);
@@ -58,21 +58,34 @@ impl Objects {
     /// # Errors
     /// `Files` when the store fails.
     pub async fn put(&self, staged: &Staged) -> Result<(), Error> {
-        let key = staged.key();
-        let (to, size) = (place_of(&key.sha256), key.size.unsigned_abs());
-        if let Some(folder) = &self.folder {
-            let (from, place) = (staged.path(), folder.join(to.as_ref()));
-            let linked = tokio::task::spawn_blocking(move || folder::link(&from, &place, size)).await;
-            match linked.map_err(|lost| Error::Internal(Box::new(lost)))? {
-                Ok(()) => return Ok(()),
-                // Not every file system has links.
-                Err(error) => tracing::debug!(%error, "an upload could not be linked to its place"),
-            }
+        let key = *staged.key();
+        let (objects, from) = (self.clone(), staged.path());
+        let linked = tokio::task::spawn_blocking(move || objects.link(&from, &key)).await;
+        if linked.map_err(|lost| Error::Internal(Box::new(lost)))? {
+            return Ok(());
         }
+        let (to, size) = (place_of(&key.sha256), key.size.unsigned_abs());
         if self.size_of(&key.sha256).await? == Some(size) {
             return Ok(());
         }
         bucket::send(&self.store, staged.path(), &to, size).await.map_err(|error| io_away(&error))
+    }
+
+    /// The same by a link, where the store is the folder in which uploads are. This blocks.
+    #[must_use]
+    pub fn put_here(&self, staged: &Staged) -> bool {
+        self.link(&staged.path(), staged.key())
+    }
+
+    fn link(&self, from: &std::path::Path, key: &UploadKey) -> bool {
+        let Some(folder) = &self.folder else { return false };
+        let place = folder.join(place_of(&key.sha256).as_ref());
+        let linked = folder::link(from, &place, key.size.unsigned_abs());
+        if let Err(error) = &linked {
+            // Not every file system has links.
+            tracing::debug!(%error, "an upload could not be linked to its place");
+        }
+        linked.is_ok()
     }
 
     /// Bytes of a file; none when it is not in the store.

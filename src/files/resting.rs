@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::files::UploadKey;
+use crate::files::content::Content;
 use crate::files::staged::{Rested, Staged};
 
 /// The most uploads that are remembered. Each holds an open file and up to 64 KiB.
@@ -18,9 +19,9 @@ const REST_MAX: Duration = Duration::from_mins(1);
 pub struct Resting(Arc<Mutex<VecDeque<(Instant, Rested)>>>);
 
 impl Resting {
-    /// Remembers an upload that was left.
-    pub fn put(&self, staged: Staged) {
-        let Some(rested) = staged.rest() else { return };
+    /// Remembers an upload that was left, with what its bytes came to.
+    pub fn put(&self, staged: Staged, content: Content) {
+        let Some(rested) = staged.rest(content) else { return };
         let mut resting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         resting.retain(|(since, other)| since.elapsed() < REST_MAX && other.key() != rested.key());
         if RESTING_MAX <= resting.len() {
@@ -33,7 +34,7 @@ impl Resting {
     ///
     /// # Errors
     /// `WouldBlock` when somebody else writes it.
-    pub fn wake(&self, key: &UploadKey) -> std::io::Result<Option<Staged>> {
+    pub fn wake(&self, key: &UploadKey) -> std::io::Result<Option<(Staged, Content)>> {
         let found = {
             let mut resting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             resting.retain(|(since, _)| since.elapsed() < REST_MAX);
@@ -67,15 +68,17 @@ mod tests {
         let resting = Resting::default();
         let count = RESTING_MAX as u128 + 1;
         for number in 0..count {
-            let mut staged = staging.open(&key(number)).unwrap();
-            staged.append(b"123").unwrap();
+            let (mut staged, mut content) = staging.open(&key(number)).unwrap();
+            content.update(b"123");
+            staged.append(&[b"123"]).unwrap();
             staged.sync().unwrap();
-            resting.put(staged);
+            resting.put(staged, content);
         }
         assert_eq!(resting.durable(&key(0)), None);
         assert!(resting.wake(&key(0)).unwrap().is_none());
         assert_eq!(resting.durable(&key(count - 1)), Some(3));
-        let staged = resting.wake(&key(count - 1)).unwrap().unwrap();
-        assert_eq!((staged.offset(), resting.durable(&key(count - 1))), (3, None));
+        let (staged, content) = resting.wake(&key(count - 1)).unwrap().unwrap();
+        assert_eq!((staged.offset(), content.length()), (3, 3));
+        assert_eq!(resting.durable(&key(count - 1)), None);
     }
 }

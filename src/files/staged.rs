@@ -2,7 +2,7 @@
 //! folder; a file that somebody else has locked, or put another in the place of, is refused with `WouldBlock`.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
 #[cfg(target_os = "linux")]
 use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
@@ -11,9 +11,9 @@ use std::time::SystemTime;
 
 #[cfg(target_os = "linux")]
 use rustix::fs::{Advice, fadvise};
-use sha2::{Digest as _, Sha256};
 
-use crate::domain::field_report::media::{Sniffer, WINDOW};
+use crate::domain::field_report::media::WINDOW;
+use crate::files::content::Content;
 use crate::files::staging::{Staging, remove};
 use crate::files::{Sha256Sum, UploadKey};
 
@@ -21,7 +21,7 @@ use crate::files::{Sha256Sum, UploadKey};
 const SYNC_BYTES: u64 = 8 * 1024 * 1024;
 #[cfg(target_os = "linux")]
 /// So many bytes are given to the disk at once, see [`Staged::write_back`].
-const WRITE_BACK_BYTES: u64 = 1024 * 1024;
+const WRITE_BACK_BYTES: u64 = 512 * 1024;
 /// Bytes that are read at a time when an upload goes on.
 const READ_BYTES: usize = 256 * 1024;
 
@@ -38,12 +38,10 @@ pub struct Staged {
     named: bool,
     /// Why something could not be written. What is there is then not what it should be.
     broken: Option<ErrorKind>,
-    digest: Sha256,
-    sniffer: Sniffer,
 }
 
 impl Staged {
-    pub(super) fn open(staging: &Staging, key: &UploadKey) -> io::Result<Self> {
+    pub(super) fn open(staging: &Staging, key: &UploadKey) -> io::Result<(Self, Content)> {
         let mut staged = Self {
             staging: staging.clone(),
             key: *key,
@@ -52,30 +50,31 @@ impl Staged {
             unsynced: 0,
             named: false,
             broken: None,
-            digest: Sha256::new(),
-            sniffer: Sniffer::default(),
         };
-        match OpenOptions::new().read(true).append(true).open(staged.path()) {
+        let content = match OpenOptions::new().read(true).append(true).open(staged.path()) {
             Ok(file) => staged.read(file)?,
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => Content::default(),
             Err(error) => return Err(error),
-        }
-        Ok(staged)
+        };
+        Ok((staged, content))
     }
 
     /// Takes in what is there: only the hash of all of it counts.
-    fn read(&mut self, file: File) -> io::Result<()> {
+    fn read(&mut self, file: File) -> io::Result<Content> {
         let mut file = self.lock(file)?;
+        let mut content = Content::default();
         let mut piece = vec![0; READ_BYTES];
         loop {
             let read = file.read(&mut piece)?;
             if read == 0 {
                 break;
             }
-            self.take_in(&piece[..read]);
+            content.update(&piece[..read]);
         }
         self.file = Some(file);
-        Ok(())
+        self.offset = content.length();
+        self.unsynced = self.offset;
+        Ok(content)
     }
 
     fn create(&mut self) -> io::Result<&mut File> {
@@ -108,13 +107,6 @@ impl Staged {
         Ok((there.dev(), there.ino()) == (this.dev(), this.ino()))
     }
 
-    fn take_in(&mut self, content: &[u8]) {
-        self.digest.update(content);
-        self.sniffer.update(content);
-        self.offset += content.len() as u64;
-        self.unsynced += content.len() as u64;
-    }
-
     pub(super) fn path(&self) -> PathBuf {
         self.staging.path(&self.key)
     }
@@ -143,29 +135,30 @@ impl Staged {
         self.broken.map(io::Error::from)
     }
 
-    /// Adds the next bytes.
+    /// Writes the next bytes.
     ///
     /// # Errors
     /// Fails when they cannot be written; then this writer must not go on. `WouldBlock` when somebody else writes.
-    pub fn append(&mut self, content: &[u8]) -> io::Result<()> {
-        let written = self.write(content);
+    pub fn append(&mut self, pieces: &[impl AsRef<[u8]>]) -> io::Result<()> {
+        let written = self.write(pieces);
         self.broken = written.as_ref().err().map(io::Error::kind);
         written
     }
 
-    fn write(&mut self, content: &[u8]) -> io::Result<()> {
+    fn write(&mut self, pieces: &[impl AsRef<[u8]>]) -> io::Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
             None => self.create()?,
         };
-        file.write_all(content)?;
+        let written = write_all(file, pieces)?;
         let from = self.offset;
-        self.take_in(content);
+        self.offset += written;
+        self.unsynced += written;
         self.write_back(from);
         if SYNC_BYTES <= self.unsynced { self.sync() } else { Ok(()) }
     }
 
-    /// Lets the disk begin with every mebibyte that is full, while the next one comes: Linux begins to write what it is told
+    /// Lets the disk begin with every half of a mebibyte that is full, while the next one comes: Linux begins to write what it is told
     /// that nobody needs. The last one is left to the flush that follows at once.
     #[cfg(target_os = "linux")]
     fn write_back(&self, from: u64) {
@@ -211,15 +204,15 @@ impl Staged {
         Ok(())
     }
 
-    /// Hash and media type of a file whose bytes are all there, which are durable now.
+    /// Hash and media type of a file whose bytes are all there, which are durable now. `content` is what they came to.
     ///
     /// # Errors
     /// Fails when the disk does; `WouldBlock` when the file is not the one that was written here.
-    pub fn look(&mut self) -> io::Result<(Sha256Sum, &'static str)> {
+    pub fn look(&mut self, content: Content) -> io::Result<(Sha256Sum, &'static str)> {
         self.sync_content()?;
         let tail = match &self.file {
             None => Vec::new(),
-            Some(file) if file.metadata()?.len() == self.offset && self.is_in_place(file)? => {
+            Some(file) if file.metadata()?.len() == content.length() && self.is_in_place(file)? => {
                 let mut tail = vec![0; WINDOW.min(usize::try_from(self.offset).unwrap_or(WINDOW))];
                 let from = self.offset - tail.len() as u64;
                 file.read_exact_at(&mut tail, from)?;
@@ -227,7 +220,7 @@ impl Staged {
             }
             Some(_) => return Err(ErrorKind::WouldBlock.into()),
         };
-        Ok((self.digest.clone().finalize().into(), self.sniffer.media_type(&tail)))
+        Ok(content.finish(&tail))
     }
 
     /// Deletes what is there: it was kept, or is not the file that it was to be.
@@ -238,29 +231,51 @@ impl Staged {
         remove(&self.path())
     }
 
-    /// Lets others write. None when nothing is there, or it is not durable.
-    pub(super) fn rest(self) -> Option<Rested> {
-        let file =
-            self.file.as_ref().filter(|_| self.broken.is_none() && self.named && self.unsynced == 0)?;
+    /// Lets others write. None when nothing is there, or it is not durable, or not what `content` is of.
+    pub(super) fn rest(self, content: Content) -> Option<Rested> {
+        let is_durable = self.broken.is_none() && self.named && self.unsynced == 0;
+        let file = self.file.as_ref().filter(|_| is_durable && content.length() == self.offset)?;
         let written_at = file.metadata().and_then(|found| found.modified()).ok()?;
         file.unlock().ok()?;
-        Some(Rested { staged: self, written_at })
+        Some(Rested { staged: self, content, written_at })
     }
+}
+
+/// Writes pieces in one call of the kernel, where it takes all of them.
+fn write_all(file: &mut File, pieces: &[impl AsRef<[u8]>]) -> io::Result<u64> {
+    let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece.as_ref())).collect();
+    let mut left = slices.as_mut_slice();
+    // Without those that are empty: nothing is written of them, which would look like a failure.
+    IoSlice::advance_slices(&mut left, 0);
+    let mut all = 0;
+    while !left.is_empty() {
+        match file.write_vectored(left) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(written) => {
+                IoSlice::advance_slices(&mut left, written);
+                all += written as u64;
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(all)
 }
 
 /// An upload that nobody writes now, with what its bytes came to.
 #[derive(Debug)]
 pub(super) struct Rested {
     staged: Staged,
+    content: Content,
     written_at: SystemTime,
 }
 
 impl Rested {
     /// Goes on with it. None when somebody else has written meanwhile.
-    pub(super) fn wake(self) -> io::Result<Option<Staged>> {
+    pub(super) fn wake(self) -> io::Result<Option<(Staged, Content)>> {
         let Some(file) = &self.staged.file else { return Ok(None) };
         file.try_lock()?;
-        Ok(self.is_as_it_was().then_some(self.staged))
+        Ok(self.is_as_it_was().then_some((self.staged, self.content)))
     }
 
     /// Whether what is there, all of which is durable, is what was left.
@@ -286,6 +301,7 @@ mod tests {
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
 
+    use sha2::{Digest as _, Sha256};
     use uuid::Uuid;
 
     use super::*;
@@ -298,74 +314,100 @@ mod tests {
         (folder, staging)
     }
 
+    fn add(upload: &mut (Staged, Content), piece: &[u8]) {
+        upload.1.update(piece);
+        upload.0.append(&[piece]).unwrap();
+    }
+
     #[test]
     fn after_a_failed_flush_nothing_is_left_and_no_second_one_succeeds() {
         let (_folder, staging) = folder();
-        let mut staged = staging.open(&KEY).unwrap();
-        staged.append(b"12345").unwrap();
+        let mut upload = staging.open(&KEY).unwrap();
+        add(&mut upload, b"12345");
+        let (mut staged, content) = upload;
         // A socket takes bytes, and cannot be flushed.
         let (socket, _peer) = UnixStream::pair().unwrap();
         staged.file = Some(File::from(OwnedFd::from(socket)));
         staged.sync().unwrap_err();
         assert!(staged.broken().is_some() && !staging.has(&KEY));
         staged.sync().unwrap_err();
-        staged.look().unwrap_err();
-        assert!(staged.rest().is_none());
-        assert_eq!(staging.open(&KEY).unwrap().offset(), 0, "it begins anew");
+        staged.look(Content::default()).unwrap_err();
+        assert!(staged.rest(content).is_none());
+        assert_eq!(staging.open(&KEY).unwrap().0.offset(), 0, "it begins anew");
     }
 
     #[test]
     fn there_is_one_writer_whatever_process_it_is_in() {
         let (_folder, staging) = folder();
-        let blocked = |opened: io::Result<Staged>| opened.unwrap_err().kind() == ErrorKind::WouldBlock;
-        let (mut one, mut two) = (staging.open(&KEY).unwrap(), staging.open(&KEY).unwrap());
-        one.append(b"123").unwrap();
-        assert_eq!(two.append(b"123").unwrap_err().kind(), ErrorKind::WouldBlock);
+        let blocked =
+            |opened: io::Result<(Staged, Content)>| opened.unwrap_err().kind() == ErrorKind::WouldBlock;
+        let (mut one, (mut two, _)) = (staging.open(&KEY).unwrap(), staging.open(&KEY).unwrap());
+        add(&mut one, b"123");
+        let (mut one, content) = one;
+        assert_eq!(two.append(&[b"123"]).unwrap_err().kind(), ErrorKind::WouldBlock);
         assert!(two.broken().is_some() && blocked(staging.open(&KEY)));
         one.sync().unwrap();
-        let rested = one.rest().unwrap();
+        let rested = one.rest(content).unwrap();
         let mut three = staging.open(&KEY).unwrap();
-        assert_eq!(three.offset(), 3);
+        assert_eq!((three.0.offset(), three.1.length()), (3, 3));
         rested.wake().unwrap_err();
-        three.append(b"456789").unwrap();
+        add(&mut three, b"456789");
+        let mut three = three.0;
+        let content = || {
+            let mut content = Content::default();
+            content.update(b"123456789");
+            content
+        };
         assert!(three.is_whole());
         // Somebody who ignores locks.
         let path = three.path();
         File::options().append(true).open(&path).unwrap().write_all(b"x").unwrap();
-        assert_eq!(three.look().unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(three.look(content()).unwrap_err().kind(), ErrorKind::WouldBlock);
         File::options().write(true).open(&path).unwrap().set_len(9).unwrap();
-        assert_eq!(three.look().unwrap().1, "text/plain");
+        assert_eq!(three.look(content()).unwrap().1, "text/plain");
         fs::remove_file(&path).unwrap();
         fs::write(&path, b"123456789").unwrap();
-        assert_eq!(three.look().unwrap_err().kind(), ErrorKind::WouldBlock, "another file of that name");
+        assert_eq!(
+            three.look(content()).unwrap_err().kind(),
+            ErrorKind::WouldBlock,
+            "another file of that name"
+        );
     }
 
     #[test]
     fn one_that_rested_goes_on_without_being_read_unless_it_has_changed() {
         let (_folder, staging) = folder();
-        let mut staged = staging.open(&KEY).unwrap();
-        staged.append(b"1234").unwrap();
+        let (mut staged, mut content) = staging.open(&KEY).unwrap();
+        content.update(b"1234");
+        staged.append(&[b"1234"]).unwrap();
         staged.sync().unwrap();
-        let rested = staged.rest().unwrap();
+        let rested = staged.rest(content).unwrap();
         assert!(rested.is_as_it_was());
-        let mut staged = rested.wake().unwrap().unwrap();
-        staged.append(b"56789").unwrap();
-        let (sha256, _) = staged.look().unwrap();
+        let mut upload = rested.wake().unwrap().unwrap();
+        add(&mut upload, b"5678");
+        upload.0.sync().unwrap();
+        let path = upload.0.path();
+        let rested = upload.0.rest(upload.1).unwrap();
+        fs::write(&path, b"12345").unwrap();
+        assert!(!rested.is_as_it_was() && rested.wake().unwrap().is_none());
+        let mut upload = staging.open(&KEY).unwrap();
+        add(&mut upload, b"6789");
+        let (mut staged, mut content) = upload;
+        let (sha256, _) = staged.look(content).unwrap();
         assert_eq!(sha256, <[u8; 32]>::from(Sha256::digest(b"123456789")));
         staged.sync().unwrap();
-        let path = staged.path();
-        let rested = staged.rest().unwrap();
-        fs::write(path, b"12345").unwrap();
-        assert!(!rested.is_as_it_was() && rested.wake().unwrap().is_none());
+        content = Content::default();
+        content.update(b"12345678");
+        assert!(staged.rest(content).is_none(), "not what was hashed");
     }
 
     #[test]
     fn who_sends_nothing_takes_no_room_and_a_full_disk_takes_nothing_new() {
         let (_folder, staging) = folder();
-        let staged = staging.open(&KEY).unwrap();
-        assert!(staged.rest().is_none() && !staging.has(&KEY));
-        let mut staged = staging.with_reserve(u64::MAX).open(&KEY).unwrap();
-        assert_eq!(staged.append(b"1").unwrap_err().kind(), ErrorKind::StorageFull);
+        let (staged, content) = staging.open(&KEY).unwrap();
+        assert!(staged.rest(content).is_none() && !staging.has(&KEY));
+        let (mut staged, _) = staging.with_reserve(u64::MAX).open(&KEY).unwrap();
+        assert_eq!(staged.append(&[b"1"]).unwrap_err().kind(), ErrorKind::StorageFull);
         assert!(!staging.has(&KEY));
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::files::content::Content;
 use crate::files::staged::Staged;
 use crate::files::{UploadKey, from_hex, hex};
 
@@ -58,7 +59,7 @@ impl Staging {
     ///
     /// # Errors
     /// Fails when the folder cannot be read; `WouldBlock` when somebody else writes it.
-    pub fn open(&self, key: &UploadKey) -> io::Result<Staged> {
+    pub fn open(&self, key: &UploadKey) -> io::Result<(Staged, Content)> {
         Staged::open(self, key)
     }
 
@@ -199,8 +200,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let staging = Staging::new(folder.path().to_owned());
         let key = UploadKey { operator: Uuid::nil(), sha256: [1; 32], size: 9 };
-        let mut staged = staging.open(&key).unwrap();
-        staged.append(b"123").unwrap();
+        let (mut staged, _) = staging.open(&key).unwrap();
+        staged.append(&[b"123"]).unwrap();
         let left = staging.list().unwrap().pop().unwrap();
         assert_eq!((left.key, left.size), (key, 3));
         let later = left.written_at + jiff::SignedDuration::from_secs(1);

@@ -3,50 +3,79 @@
 //!
 //! Collecting what nobody refers to cannot come in between: whoever keeps a file takes the mark of an orphan away before it
 //! looks at the store, and no object is deleted until a new mark has stood for long. So neither a lock nor a connection is
-//! held while the store is asked. See [`super::orphans`].
+//! held while the store is asked, and that there was no mark when the upload began is enough. See [`super::orphans`].
+
+use std::time::{Duration, Instant};
 
 use crate::app::App;
+use crate::app::attachment::writers::Writing;
 use crate::domain::ids::OrganizationId;
 use crate::error::{Away, Error};
 use crate::files::Sha256Sum;
-use crate::files::objects::io_away;
 use crate::files::staged::Staged;
 use crate::store::attachment::Present;
 use crate::store::orphan::{is_deleted, unmark};
 
-/// The mark of an object that nobody referred to when somebody looked.
+/// How long it counts that an object had no mark: for far less than a new one must stand before the object is deleted.
+const CLEAR_FOR: Duration = Duration::from_hours(1);
+
+/// Whether an object had the mark of an orphan when somebody asked.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Mark {
-    /// None where there is none.
-    is_deleted: Option<bool>,
+    pub(super) is_marked: bool,
+    pub(super) asked_at: Instant,
+}
+
+impl Mark {
+    /// Whether the object is not being deleted, and will not be for long.
+    pub(super) fn is_clear(&self) -> bool {
+        !self.is_marked && self.asked_at.elapsed() < CLEAR_FOR
+    }
+}
+
+/// A file whose bytes are all there, verified and durable. Nobody else writes it meanwhile: its lock is held.
+pub(super) struct Verified {
+    pub(super) file: Present,
+    pub(super) staged: Staged,
+    /// Whether it is in the store already.
+    pub(super) is_put: bool,
 }
 
 impl App {
-    /// Keeps a file whose bytes are all there, verified and durable, after its mark is taken away. Nobody else writes it
-    /// meanwhile: its lock is held.
+    /// Keeps a file. If it is not in the store yet, a mark that it has is taken away first.
     pub(super) async fn keep(
         &self,
         operator: OrganizationId,
-        (staged, mark): (Staged, Mark),
-        file: Present,
+        verified: &Verified,
+        mark: Mark,
         sent_by: String,
     ) -> Result<(), Error> {
-        self.take_away(mark, file.sha256).await?;
-        self.attachments.objects.put(&staged).await?;
-        self.note(operator, file, sent_by).await?;
-        self.block(move || staged.discard().map_err(|error| io_away(&error))).await
-    }
-
-    /// The mark of a file's object as an orphan, if it has one.
-    pub(super) async fn mark_of(&self, file: Sha256Sum) -> Result<Mark, Error> {
-        Ok(Mark { is_deleted: is_deleted(self.store.keyed(), file).await? })
+        if !verified.is_put {
+            if !mark.is_clear() {
+                self.take_away(verified.file.sha256).await?;
+            }
+            self.attachments.objects.put(&verified.staged).await?;
+        }
+        self.note(operator, verified.file.clone(), sent_by).await
     }
 
     /// Sees to it that the object of a file is not being deleted, and will not be for long.
-    async fn take_away(&self, mark: Mark, file: Sha256Sum) -> Result<(), Error> {
-        let safe = match mark.is_deleted {
+    async fn take_away(&self, file: Sha256Sum) -> Result<(), Error> {
+        let safe = match is_deleted(self.store.keyed(), file).await? {
             None => true,
             Some(is_deleted) => !is_deleted && unmark(self.store.keyed(), file).await?,
         };
         if safe { Ok(()) } else { Err(Error::Unavailable(Away::Files)) }
+    }
+
+    /// Takes away what an upload was written to that is kept. Nobody waits for that but who would write the same file; where
+    /// it fails it is collected some day, as what nobody goes on with.
+    pub(super) fn discard(&self, staged: Staged, writer: Writing) {
+        self.store.spawn_blocking(move || {
+            if let Err(error) = staged.discard() {
+                tracing::warn!(%error, "what is left of a finished upload could not be deleted");
+            }
+            drop(writer);
+        });
     }
 }

@@ -1,5 +1,7 @@
 //! Noting that files are whole. Whoever has the operator's turn notes all files that wait for it, in one transaction, as
 //! intake does with reports: a commit for each photo of a team that is back in the office would take longer than the photo.
+//! It locks nothing, and is fenced by the head of the journal that it has read; when somebody else has moved that meanwhile,
+//! it is done again under the lock of the head.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,10 +20,9 @@ use crate::domain::ids::{OrganizationId, ReportId};
 use crate::domain::ledger::recorded_at;
 use crate::error::Error;
 use crate::files::Sha256Sum;
-use crate::store::attachment::{
-    Declaring, NewAttachment, Present, hold_reports, insert_attachments, list_declaring,
-};
-use crate::store::journal::{EventKind, NewEvent, append_events};
+use crate::store::attachment::Present;
+use crate::store::attachment::note::{Absent, Declaring, NewAttachment, Note, find_absent, note};
+use crate::store::journal::{EventKind, NewEvent};
 use crate::store::{Connection, Planned};
 
 /// The most files that are noted together, so that reports of the operator do not wait long.
@@ -68,21 +69,11 @@ impl Waiting {
     }
 }
 
-/// What a transaction needs.
+/// Files to be noted together.
 struct Noting {
     operator: OrganizationId,
     group: Vec<Arc<Whole>>,
     codec: EventCodec,
-}
-
-/// Files that were not present before, with the reports of each.
-#[derive(Default)]
-struct Noted {
-    files: Vec<NewAttachment>,
-    events: Vec<NewEvent>,
-    holds: Vec<(ReportId, Hold)>,
-    /// The last revision that concerns a report.
-    reports: BTreeMap<ReportId, i64>,
 }
 
 impl App {
@@ -112,67 +103,90 @@ impl App {
         };
         let revision = noted?;
         drop(turn);
-        self.feed.tell(operator.scope(), revision);
+        if let Some(revision) = revision {
+            self.feed.tell(operator.scope(), revision);
+        }
         Ok(())
     }
 
-    async fn note_group(&self, operator: OrganizationId, group: Vec<Arc<Whole>>) -> Result<i64, Error> {
+    /// The last revision of what was noted; none when all was present already.
+    async fn note_group(
+        &self,
+        operator: OrganizationId,
+        group: Vec<Arc<Whole>>,
+    ) -> Result<Option<i64>, Error> {
         let noting = Arc::new(Noting { operator, group, codec: self.codec });
-        let (clock, group) = (Arc::clone(&self.clock), Arc::clone(&noting));
-        let noted = self.store.transaction_planned("attachment.keep", Planned::Once, move |conn| {
-            let (noting, now) = (Arc::clone(&noting), clock.now());
-            Box::pin(async move { noting.note(conn, now).await })
-        });
-        let revision = noted.await?;
-        for whole in &group.group {
+        let (tried, now) = (Arc::clone(&noting), self.clock.now());
+        let fenced = self.store.fenced(move |conn| Box::pin(async move { tried.note(conn, now).await }));
+        let revision = match fenced.await {
+            Err(Error::Contended) => self.note_locked(Arc::clone(&noting)).await?,
+            noted => noted?,
+        };
+        for whole in &noting.group {
             // Before the turn ends: whoever has the next one looks.
             whole.noted.store(true, Ordering::Release);
         }
         Ok(revision)
     }
+
+    /// The same when others write to the journal of the operator so often that the fence did not hold.
+    async fn note_locked(&self, noting: Arc<Noting>) -> Result<Option<i64>, Error> {
+        let clock = Arc::clone(&self.clock);
+        let noted = self.store.transaction_planned("attachment.keep", Planned::Once, move |conn| {
+            let (noting, now) = (Arc::clone(&noting), clock.now());
+            Box::pin(async move {
+                lock_head(conn, noting.operator).await?;
+                noting.note(conn, now).await
+            })
+        });
+        noted.await
+    }
 }
 
 impl Noting {
     /// Notes all that is not present yet: another replica may have been faster, or the store had lost it.
-    async fn note(&self, conn: &mut Connection, now: Timestamp) -> Result<i64, Error> {
-        let head = lock_head(conn, self.operator).await?;
+    ///
+    /// # Errors
+    /// `Contended` when somebody else has moved the head of the journal meanwhile: then nothing was noted.
+    async fn note(&self, conn: &mut Connection, now: Timestamp) -> Result<Option<i64>, Error> {
         let sums: Vec<Sha256Sum> = self.group.iter().map(|whole| whole.file.sha256).collect();
-        let mut absent = list_declaring(&mut *conn, self.operator, &sums).await?;
-        let at = recorded_at(now, head.recorded_at);
-        let (mut noted, mut revision) = (Noted::default(), head.revision);
-        for whole in &self.group {
-            if let Some(declaring) = absent.remove(&whole.file.sha256) {
-                revision += 1;
-                self.note_one(&mut noted, whole, (at, revision), &declaring);
-            }
+        let Some(absent) = find_absent(&mut *conn, self.operator, &sums).await? else { return Ok(None) };
+        let new = self.new_note(absent, now);
+        if note(conn, &new).await? {
+            Ok(new.files.last().map(|of| of.revision))
+        } else {
+            Err(Error::Contended)
         }
-        append_events(&mut *conn, head, at, &noted.events).await?;
-        insert_attachments(&mut *conn, &noted.files, &noted.reports).await?;
-        hold_reports(conn, &noted.holds).await?;
-        Ok(revision)
     }
 
-    fn note_one(
-        &self,
-        noted: &mut Noted,
-        whole: &Whole,
-        (stored_at, revision): (Timestamp, i64),
-        declaring: &[Declaring],
-    ) {
+    fn new_note(&self, Absent { head, mut files }: Absent, now: Timestamp) -> Note {
+        let at = recorded_at(now, head.recorded_at);
+        let (reports, mut revision) = (BTreeMap::new(), head.revision);
+        let mut new = Note { head, at, files: Vec::new(), events: Vec::new(), reports, holds: Vec::new() };
+        for whole in &self.group {
+            if let Some(declaring) = files.remove(&whole.file.sha256) {
+                revision += 1;
+                self.note_one(&mut new, whole, revision, &declaring);
+            }
+        }
+        new
+    }
+
+    fn note_one(&self, note: &mut Note, whole: &Whole, revision: i64, declaring: &[Declaring]) {
         let holds: Vec<_> = declaring.iter().filter_map(|of| hold(&whole.file, of)).collect();
         let reports = distinct(declaring.iter().map(|of| of.report));
         let lied_to = distinct(holds.iter().map(|(report, _)| *report));
         let (operator, file, stored_by) = (self.operator, whole.file.clone(), whole.sent_by.clone());
-        let new = NewAttachment { operator, file, stored_at, stored_by, revision };
+        let new = NewAttachment { operator, file, stored_at: note.at, stored_by, revision };
         let named = |of: &[ReportId]| of.iter().copied().take(NAMED_MAX).collect::<Vec<_>>();
         let payload = Bytes::from((self.codec.encode_attachment)(&new, &named(&reports), &named(&lied_to)));
         // The same for whoever stores it, so that the journal holds it once.
         let request = Uuid::new_v5(&self.operator.uuid(), &whole.file.sha256);
         let (kind, digest) = (EventKind::AttachmentStored, None);
-        noted.events.push(NewEvent { revision, kind, payload, request, digest });
-        noted.files.push(new);
-        noted.holds.extend(holds);
-        noted.reports.extend(reports.into_iter().map(|report| (report, revision)));
+        note.events.push(NewEvent { revision, kind, payload, request, digest });
+        note.files.push(new);
+        note.holds.extend(holds);
+        note.reports.extend(reports.into_iter().map(|report| (report, revision)));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::files::UploadKey;
+use crate::files::content::Content;
 use crate::files::objects::io_away;
 use crate::files::resting::Resting;
 use crate::files::staged::Staged;
@@ -12,15 +13,19 @@ pub(super) const UNFINISHED_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
 /// The most unfinished uploads of one operator.
 pub(super) const UNFINISHED_MAX: u64 = 2_000;
 
-/// Opens an upload. This blocks.
+/// Opens an upload, with what its bytes so far come to. This blocks.
 ///
 /// # Errors
 /// A quota when a new one is one too many; what was begun may be ended. `Files` when the folder fails or is nearly full: then
 /// nothing more is written, and what nobody goes on with is collected; `Contended` when another process writes it.
-pub(super) fn open(staging: &Staging, resting: &Resting, key: &UploadKey) -> Result<Staged, Error> {
+pub(super) fn open(
+    staging: &Staging,
+    resting: &Resting,
+    key: &UploadKey,
+) -> Result<(Staged, Content), Error> {
     let told = |error| io_away(&error);
-    let staged = match resting.wake(key).map_err(told)? {
-        Some(staged) => staged,
+    let (staged, content) = match resting.wake(key).map_err(told)? {
+        Some(rested) => rested,
         None => staging.open(key).map_err(told)?,
     };
     if staged.offset() == 0 {
@@ -29,7 +34,7 @@ pub(super) fn open(staging: &Staging, resting: &Resting, key: &UploadKey) -> Res
     if !staged.is_whole() {
         staging.expect_space().map_err(told)?;
     }
-    Ok(staged)
+    Ok((staged, content))
 }
 
 fn expect_room(staging: &Staging, key: &UploadKey) -> Result<(), Error> {

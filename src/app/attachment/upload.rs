@@ -1,5 +1,5 @@
-//! One upload: chunks are written while the next are read, and when it ends, however that is, everything that was read is
-//! durable.
+//! One upload: chunks are hashed while those before them are written, and when it ends, however that is, everything that was
+//! read is durable.
 
 use std::mem::take;
 
@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::app::attachment::keeping::{Mark, Verified};
 use crate::app::attachment::opening::open;
 use crate::app::attachment::writers::Writing;
 use crate::app::attachment::{Found, UploadState, key_of};
@@ -16,6 +17,7 @@ use crate::app::seats::Seat;
 use crate::domain::caller::Caller;
 use crate::domain::ids::{OrganizationId, ReportId};
 use crate::error::{Error, Violations};
+use crate::files::content::Content;
 use crate::files::objects::io_away;
 use crate::files::staged::Staged;
 use crate::files::{Sha256Sum, UploadKey, hex};
@@ -49,11 +51,14 @@ pub struct Upload {
     operator: OrganizationId,
     key: UploadKey,
     sent_by: String,
+    mark: Mark,
+    /// What all that was taken in comes to.
+    content: Content,
     /// None while something is written.
     staged: Option<Staged>,
     writing: Option<JoinHandle<(Staged, Result<(), Error>)>>,
     /// What is to be written next, and the memory that it takes.
-    waiting: Vec<Chunk>,
+    waiting: Vec<Bytes>,
     waiting_bytes: usize,
     writer: Writing,
     _seat: Seat,
@@ -73,7 +78,7 @@ impl App {
         file: Sha256Sum,
     ) -> Result<Begun, Error> {
         self.feed.expect_open()?;
-        let Found { operator, declared, mut present } = self.find_file(caller, report, file).await?;
+        let Found { operator, declared, mut present, mark } = self.find_file(caller, report, file).await?;
         may_act_for(caller, operator)?;
         let seat = self.attachments.uploads.take(caller)?;
         let key = key_of(operator, &declared);
@@ -89,13 +94,15 @@ impl App {
             return Ok(Begun::Present(UploadState::present(&present)));
         }
         let (staging, resting) = (self.attachments.staging.clone(), self.attachments.resting.clone());
-        let opened = self.block(move || open(&staging, &resting, &key));
+        let (staged, content) = self.block(move || open(&staging, &resting, &key)).await?;
         Ok(Begun::Upload(Box::new(Upload {
             app: self.clone(),
             operator,
             key,
             sent_by: caller.subject().to_owned(),
-            staged: Some(opened.await?),
+            mark,
+            content,
+            staged: Some(staged),
             writing: None,
             waiting: Vec::new(),
             waiting_bytes: 0,
@@ -118,15 +125,28 @@ impl Upload {
         self.writer.stop().clone()
     }
 
-    /// Takes in chunks. They are written when those before them are; what is there already is skipped.
+    /// Takes in chunks. They are written when those before them are; what is there already is skipped. Hashing a group of
+    /// them takes a few tenths of a millisecond, less than it would cost to hand it to another thread and to wait for it.
     ///
     /// # Errors
-    /// A fault of this service.
+    /// `Invalid` for a chunk that does not fit; those before it are taken in.
     pub fn take(&mut self, chunks: Vec<Chunk>) -> Result<(), Error> {
         self.writer.heard();
-        self.waiting_bytes += chunks.iter().map(|chunk| chunk.content.len() + CHUNK_BYTES).sum::<usize>();
-        self.waiting.extend(chunks);
-        if self.is_writing() { Ok(()) } else { self.write() }
+        let taken = chunks.into_iter().try_for_each(|chunk| self.take_one(chunk));
+        if !self.is_writing() && !self.waiting.is_empty() {
+            self.write()?;
+        }
+        taken
+    }
+
+    fn take_one(&mut self, chunk: Chunk) -> Result<(), Error> {
+        let piece = new_of(chunk, self.content.length(), self.key.size)?;
+        if !piece.is_empty() {
+            self.content.update(&piece);
+            self.waiting_bytes += piece.len() + CHUNK_BYTES;
+            self.waiting.push(piece);
+        }
+        Ok(())
     }
 
     /// Whether chunks may come. Not before some are written when many wait.
@@ -136,13 +156,12 @@ impl Upload {
     }
 
     fn write(&mut self) -> Result<(), Error> {
-        let chunks = take(&mut self.waiting);
+        let pieces = take(&mut self.waiting);
         self.waiting_bytes = 0;
         let mut staged = self.staged.take().ok_or_else(|| Error::bug("an upload without its writer"))?;
-        let size = self.key.size;
         self.writing = Some(tokio::task::spawn_blocking(move || {
-            let done = chunks.iter().try_for_each(|chunk| append(&mut staged, chunk, size));
-            (staged, done)
+            let done = staged.append(&pieces);
+            (staged, done.map_err(|error| io_away(&error)))
         }));
         Ok(())
     }
@@ -150,7 +169,7 @@ impl Upload {
     /// Waits for the write that is under way, and begins the next one if chunks wait. May be dropped and asked again.
     ///
     /// # Errors
-    /// `Invalid` for a chunk that does not fit; `Files` when it could not be written.
+    /// `Files` when it could not be written.
     pub async fn written(&mut self) -> Result<(), Error> {
         let Some(writing) = &mut self.writing else { return Ok(()) };
         let done = writing.await;
@@ -172,8 +191,7 @@ impl Upload {
     /// be there all the same, since somebody else sent it.
     ///
     /// # Errors
-    /// `Invalid` when a chunk did not fit or the whole file has another hash; `Files` when it cannot be kept now, or could
-    /// not be written.
+    /// `Invalid` when the whole file has another hash; `Files` when it cannot be kept now, or could not be written.
     pub async fn end(mut self, went_wrong: bool) -> Result<UploadState, Error> {
         let told = self.all_written().await;
         let staged = self.staged.take().ok_or_else(|| Error::bug("an upload without its writer"))?;
@@ -181,13 +199,13 @@ impl Upload {
             return self.sent_by_others(went_wrong).await?.ok_or_else(|| io_away(&error));
         }
         if staged.is_whole() {
-            // Asked while the disk is flushed.
-            let (verified, mark) = tokio::join!(self.verify(staged), self.app.mark_of(self.key.sha256));
-            let (file, staged) = verified?;
-            let state = UploadState::present(&file);
-            self.app.keep(self.operator, (staged, mark?), file, self.sent_by).await?;
+            let content = take(&mut self.content);
+            let verified = self.verify(staged, content).await?;
+            self.app.keep(self.operator, &verified, self.mark, self.sent_by).await?;
+            let Verified { file, staged, .. } = verified;
+            self.app.discard(staged, self.writer);
             told?;
-            return Ok(state);
+            return Ok(UploadState::present(&file));
         }
         let durable_offset = self.leave(staged).await?;
         if let Some(state) = self.sent_by_others(went_wrong).await? {
@@ -207,25 +225,28 @@ impl Upload {
     }
 
     /// Makes durable what is there, and leaves it to the next call.
-    async fn leave(&self, mut staged: Staged) -> Result<i64, Error> {
+    async fn leave(&mut self, mut staged: Staged) -> Result<i64, Error> {
         let offset = i64::try_from(staged.offset()).unwrap_or(i64::MAX);
-        let resting = self.app.attachments.resting.clone();
+        let (resting, content) = (self.app.attachments.resting.clone(), take(&mut self.content));
         let left = self.app.block(move || {
             staged.sync().map_err(|error| io_away(&error))?;
-            resting.put(staged);
+            resting.put(staged, content);
             Ok(offset)
         });
         left.await
     }
 
-    /// The whole file, durable, if its hash is right. If not, it is of no use to anybody.
-    async fn verify(&self, mut staged: Staged) -> Result<(Present, Staged), Error> {
+    /// The whole file, durable, if its hash is right. If not, it is of no use to anybody. Where nothing has to be asked
+    /// before, it is put into the store at once, on the same thread.
+    async fn verify(&self, mut staged: Staged, content: Content) -> Result<Verified, Error> {
         let UploadKey { size, sha256: wanted, .. } = self.key;
+        let (objects, mark) = (self.app.attachments.objects.clone(), self.mark);
         let looked = self.app.block(move || {
-            let (sha256, media_type) = staged.look().map_err(|error| io_away(&error))?;
+            let (sha256, media_type) = staged.look(content).map_err(|error| io_away(&error))?;
             if sha256 == wanted {
                 let file = Present { sha256, size, media_type: media_type.to_owned() };
-                return Ok(Ok((file, staged)));
+                let is_put = mark.is_clear() && objects.put_here(&staged);
+                return Ok(Ok(Verified { file, staged, is_put }));
             }
             staged.discard().map_err(|error| io_away(&error))?;
             Ok(Err(sha256))
@@ -242,11 +263,12 @@ impl Upload {
     }
 }
 
-fn append(staged: &mut Staged, chunk: &Chunk, size: i64) -> Result<(), Error> {
-    let offset = i64::try_from(staged.offset()).unwrap_or(i64::MAX);
+/// What a chunk adds to a file of which so many bytes are there.
+fn new_of(chunk: Chunk, there: u64, size: i64) -> Result<Bytes, Error> {
+    let there = i64::try_from(there).unwrap_or(i64::MAX);
     let Chunk { write_offset, content } = chunk;
-    if offset < *write_offset {
-        let rule = format!("is {write_offset}, but there are {offset} bytes; go on from there or before");
+    if there < write_offset {
+        let rule = format!("is {write_offset}, but there are {there} bytes; go on from there or before");
         return Err(Violations::one("chunk.write_offset", rule));
     }
     let end = i64::try_from(content.len()).ok().and_then(|length| write_offset.checked_add(length));
@@ -257,6 +279,6 @@ fn append(staged: &mut Staged, chunk: &Chunk, size: i64) -> Result<(), Error> {
         );
         return Err(Violations::one("chunk.content", rule));
     };
-    let left = usize::try_from(end - offset).unwrap_or(0).min(content.len());
-    staged.append(&content[content.len() - left..]).map_err(|error| io_away(&error))
+    let left = usize::try_from(end - there).unwrap_or(0).min(content.len());
+    Ok(content.slice(content.len() - left..))
 }

@@ -132,9 +132,11 @@ fn usual(name: &'static str) -> &'static str {
 
 fn has_markup(of: &[u8], tags: &[&[u8]]) -> bool {
     memchr_iter(b'<', of).any(|at| {
+        let after = of.get(at + 1).map(u8::to_ascii_lowercase);
         let begins =
             |tag: &&[u8]| of[at..].get(..tag.len()).is_some_and(|found| found.eq_ignore_ascii_case(tag));
-        tags.iter().any(begins)
+        // Most are followed by something else, in noise.
+        tags.iter().filter(|tag| tag.get(1).copied() == after).any(begins)
     })
 }
 

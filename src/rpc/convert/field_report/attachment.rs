@@ -6,7 +6,7 @@ use crate::app::attachment::UploadState;
 use crate::domain::ids::ReportId;
 use crate::rpc::convert::timestamp;
 use crate::rpc::pb;
-use crate::store::attachment::NewAttachment;
+use crate::store::attachment::note::NewAttachment;
 
 /// What there is of a file.
 #[must_use]

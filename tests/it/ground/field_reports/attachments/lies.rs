@@ -3,7 +3,7 @@
 use safelane::rpc::pb;
 
 use super::super::rig::{Tablet, edited, outcome, reasons};
-use super::rig::{JPEG, attachment, digits, download, files, photo, sha256, upload};
+use super::rig::{JPEG, attachment, digits, download, photo, settled, sha256, upload};
 use crate::harness::in_world;
 
 /// What a browser would run, under harmless names.
@@ -177,7 +177,7 @@ async fn a_name_is_never_a_path() {
             assert_eq!(file.name, name);
         }
         let digits = digits(&photo);
-        assert_eq!(files(world), [format!("objects/{}/{digits}", &digits[..2])]);
+        assert_eq!(settled(world).await, [format!("objects/{}/{digits}", &digits[..2])]);
     })
     .await;
 }

@@ -19,7 +19,7 @@ use super::replicas::upload_patiently;
 use super::resume::{open, until};
 use super::rig::{
     begin, chunk, digits, disk_now, download, durable, files, messages, object_path, objects, photo, send,
-    sha256, submitted, upload,
+    settled, sha256, submitted, upload,
 };
 use crate::desk::reason;
 use crate::harness::{ManualClock, START, World, files_of, in_world};
@@ -54,6 +54,7 @@ async fn old_uploads_and_objects_that_nobody_refers_to_are_deleted_and_nothing_e
         let report = submitted(&tablet, &[&kept, &begun]).await;
         let id = &report.report_id;
         upload(&tablet.service, id, &kept).await.unwrap();
+        settled(world).await;
         send(&tablet.service, messages(id, &begun, 0..2_500, 1_000)).await.unwrap();
         orphan(world, &lost);
         let foreign = files_of(&world.database.name).join("objects/readme.txt");

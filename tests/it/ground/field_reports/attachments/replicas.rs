@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use tonic::{Code, Status};
 
-use super::super::rig::Tablet;
+use super::super::rig::{Tablet, submit};
 use super::resume::{open, until};
-use super::rig::{Service, begin, chunk, download, durable, objects, photo, sha256, submitted, upload};
+use super::rig::{
+    PATIENCE, Service, begin, chunk, download, durable, objects, photo, sha256, submitted, upload,
+};
 use crate::desk::reason;
 use crate::harness::in_world;
-
-/// Longer than anything here takes.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Whether a tablet tries again.
 fn is_for_now(refused: &Status) -> bool {
@@ -59,6 +58,47 @@ async fn one_service_at_a_time_writes_an_upload_in_a_folder_that_they_share() {
         replica.finish().await;
     })
     .await;
+}
+
+/// The journal moves between the look at its head and the statement that notes the photo.
+#[tokio::test]
+async fn a_photo_is_noted_when_another_service_moves_the_journal_meanwhile() {
+    in_world(async |world| {
+        let tablet = Tablet::open(world).await;
+        let replica = world.replica().await;
+        let other = replica.field_reports();
+        let photo = photo(1, 100_000);
+        let id = submitted(&tablet, &[&photo]).await.report_id;
+        let (mut holder, mut watcher) = (world.database.connect().await, world.database.connect().await);
+        let operator = &tablet.works.desk.operator_id;
+        let hold = format!("BEGIN; SELECT FROM journal_head WHERE scope_id = '{operator}' FOR UPDATE");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(hold)).execute(&mut holder).await.unwrap();
+        let find = tablet.find();
+        let moving = tokio::spawn(async move { submit(&other, &find).await.unwrap() });
+        until_waiting(&mut watcher, 1).await;
+        let (service, report) = (tablet.service.clone(), id.clone());
+        let sending = tokio::spawn(async move { upload(&service, &report, &photo).await.unwrap() });
+        until_waiting(&mut watcher, 2).await;
+        // The other service waited first.
+        sqlx::raw_sql("ROLLBACK").execute(&mut holder).await.unwrap();
+        moving.await.unwrap();
+        assert!(sending.await.unwrap().present);
+        assert!(tablet.get(&id, 0).await.complete);
+        let sql = "SELECT max(revision) = count(*) AND max(revision) = (SELECT revision FROM attachments)
+                     FROM journal WHERE scope_id = $1::uuid";
+        let last: bool = sqlx::query_scalar(sql).bind(operator).fetch_one(&mut watcher).await.unwrap();
+        assert!(last, "the photo has the last revision, and none is missing");
+        replica.finish().await;
+    })
+    .await;
+}
+
+async fn until_waiting(conn: &mut sqlx::PgConnection, sessions: i64) {
+    let sql = "SELECT count(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let waiting =
+        async { while sqlx::query_scalar::<_, i64>(sql).fetch_one(&mut *conn).await.unwrap() < sessions {} };
+    tokio::time::timeout(PATIENCE, waiting).await.expect("they wait");
 }
 
 #[tokio::test]

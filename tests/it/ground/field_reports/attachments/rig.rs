@@ -1,7 +1,7 @@
 //! Photos, and short ways to declare, upload and download them.
 
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use safelane::rpc::pb;
 use safelane::rpc::pb::download_attachment_response::Part as Downloaded;
@@ -13,6 +13,9 @@ use tonic::transport::Channel;
 
 use super::super::rig::Tablet;
 use crate::harness::{World, files_of};
+
+/// Longer than anything here takes.
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(super) type Service = FieldReportServiceClient<Channel>;
 
@@ -182,6 +185,17 @@ pub(super) fn files(world: &World) -> Vec<String> {
     found.retain(|path| path != "installation");
     found.sort();
     found
+}
+
+/// The same once nothing is left of uploads: the last of one that is kept goes a moment after its answer.
+pub(super) async fn settled(world: &World) -> Vec<String> {
+    let settled = async {
+        while files(world).iter().any(|path| path.starts_with("uploads/")) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, settled).await.expect("uploads that are kept go");
+    files(world)
 }
 
 /// The files that are whole.

@@ -69,9 +69,14 @@ async fn photos_go_to_a_bucket_and_come_back_in_ranges() {
             bucket.requests().iter().any(|asked| asked.starts_with("POST")),
             "the large one came in parts"
         );
-        let left =
-            std::fs::read_dir(data.path().join("uploads").join(&tablet.works.desk.operator_id)).unwrap();
-        assert_eq!(left.count(), 0, "uploads are in the data directory only until they are whole");
+        let uploads = data.path().join("uploads").join(&tablet.works.desk.operator_id);
+        let left = async {
+            while 0 < std::fs::read_dir(&uploads).unwrap().count() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let told = "uploads are in the data directory only until they are whole";
+        tokio::time::timeout(GONE, left).await.expect(told);
         assert!(!service.errors().contains("a secret"), "{}", service.errors());
         drop(connected);
         service.signal("TERM");

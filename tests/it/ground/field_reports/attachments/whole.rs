@@ -8,7 +8,7 @@ use tonic::Code;
 
 use super::super::rig::{Tablet, edited, outcome, submit};
 use super::rig::{
-    attachment, begin, chunk, download, durable, files, objects, photo, sha256, submitted, upload,
+    attachment, begin, chunk, download, durable, files, objects, photo, settled, sha256, submitted, upload,
     with_photos,
 };
 use crate::harness::in_world;
@@ -42,7 +42,7 @@ async fn a_photo_is_uploaded_and_downloaded_whole_and_in_ranges() {
         let beyond = download(&tablet.service, id, sha256(&photo), (300_002, 0)).await.unwrap_err();
         assert_eq!(beyond.code(), Code::InvalidArgument);
         assert!(beyond.message().contains("read_offset: is 300002"), "{}", beyond.message());
-        assert_eq!(files(world).len(), 1, "nothing of the upload is left: {:?}", files(world));
+        assert_eq!(settled(world).await.len(), 1, "nothing of the upload is left");
     })
     .await;
 }
