@@ -77,7 +77,7 @@ fn main() -> Result<(), Failure> {
 
 async fn run(cluster: &Cluster, options: &Options) -> Result<Results, Failure> {
     let before = load();
-    let (rounds, count) = if options.quick { (1, 16) } else { (7, 80) };
+    let (rounds, count) = if options.quick { (1, 16) } else { (15, 80) };
     cluster.make(DATABASE, None).await?;
     service::command(cluster, DATABASE, "migrate")?;
     let service = Service::start(cluster, DATABASE)?;

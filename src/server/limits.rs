@@ -36,7 +36,8 @@ pub struct Limits {
     pub max_send_buf_size: usize,
     /// Bytes of request headers after decompression, as HTTP/2 counts them. Default 16 KiB.
     pub max_header_list_size: u32,
-    /// Bytes that a client may send on one stream ahead of the handler. Default 256 KiB.
+    /// Bytes that a client may send on one stream ahead of the handler, which works on some while others come. Default
+    /// 512 KiB.
     pub stream_window: u32,
     /// Bytes that a client may send on one connection ahead of all handlers. Default 1 MiB.
     pub connection_window: u32,
@@ -64,7 +65,7 @@ impl Default for Limits {
             max_local_error_reset_streams: 1_024,
             max_send_buf_size: 64 * 1_024,
             max_header_list_size: 16 * 1_024,
-            stream_window: 256 * 1_024,
+            stream_window: 512 * 1_024,
             connection_window: 1_024 * 1_024,
             max_frame_size: 68 * 1_024,
             keepalive_interval: Duration::from_mins(1),

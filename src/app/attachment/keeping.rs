@@ -8,6 +8,7 @@
 use std::time::{Duration, Instant};
 
 use crate::app::App;
+use crate::app::attachment::orphans::DELETION_MAX;
 use crate::app::attachment::writers::Writing;
 use crate::domain::ids::OrganizationId;
 use crate::error::{Away, Error};
@@ -16,8 +17,11 @@ use crate::files::staged::Staged;
 use crate::store::attachment::Present;
 use crate::store::orphan::{is_deleted, unmark};
 
-/// How long it counts that an object had no mark: for far less than a new one must stand before the object is deleted.
-const CLEAR_FOR: Duration = Duration::from_hours(1);
+/// How long it counts that an object had no mark: for far less than a new one must stand before the object is deleted, and
+/// for less than a deletion lasts, since a database that fails over may have forgotten how one ended.
+const CLEAR_FOR: Duration = Duration::from_mins(10);
+const _: () =
+    assert!(CLEAR_FOR.as_secs() < DELETION_MAX.as_secs().unsigned_abs(), "less than a deletion lasts");
 
 /// Whether an object had the mark of an orphan when somebody asked.
 #[derive(Debug, Clone, Copy)]
@@ -77,5 +81,18 @@ impl App {
             }
             drop(writer);
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_look_for_a_mark_does_not_count() {
+        let ago = |age| Instant::now().checked_sub(age).unwrap();
+        assert!(Mark { is_marked: false, asked_at: ago(CLEAR_FOR / 2) }.is_clear());
+        assert!(!Mark { is_marked: false, asked_at: ago(CLEAR_FOR) }.is_clear());
+        assert!(!Mark { is_marked: true, asked_at: Instant::now() }.is_clear());
     }
 }

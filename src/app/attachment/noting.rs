@@ -109,7 +109,7 @@ impl App {
         Ok(())
     }
 
-    /// The last revision of what was noted; none when all was present already.
+    /// The last revision of what was noted; none when all was present already, of which whoever noted it tells the feed.
     async fn note_group(
         &self,
         operator: OrganizationId,
@@ -129,7 +129,7 @@ impl App {
         Ok(revision)
     }
 
-    /// The same when others write to the journal of the operator so often that the fence did not hold.
+    /// The same where the fence did not hold: with the head locked it does.
     async fn note_locked(&self, noting: Arc<Noting>) -> Result<Option<i64>, Error> {
         let clock = Arc::clone(&self.clock);
         let noted = self.store.transaction_planned("attachment.keep", Planned::Once, move |conn| {

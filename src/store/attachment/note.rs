@@ -1,7 +1,7 @@
 //! SQL of noting that files are whole. What is absent is read together with the head of the operator's journal, and one
 //! statement, fenced by that head, writes everything: two round trips where a transaction with a lock needs six.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;
@@ -145,15 +145,15 @@ WITH ",
 ), found AS (
     SELECT n.report_id, array_agg(n.reason) AS reasons, array_agg(n.text) AS texts,
            array_agg('00000000-0000-0000-0000-000000000000'::uuid) AS subjects
-      FROM head, UNNEST($17::uuid[], $18::text[], $19::text[]) AS n(report_id, reason, text)
+      FROM head, UNNEST($18::uuid[], $19::text[], $20::text[]) AS n(report_id, reason, text)
      GROUP BY n.report_id
 ), moved AS (
     UPDATE reports r
        SET revision = n.revision,
-           state = CASE WHEN r.state = 'RECEIVED' AND n.report_id = ANY($17) THEN 'HELD' ELSE r.state END,
-           hold_reasons = CASE WHEN n.report_id = ANY($17) THEN array_remove(r.hold_reasons, $20) || $20
+           state = CASE WHEN n.is_held AND r.state = 'RECEIVED' THEN 'HELD' ELSE r.state END,
+           hold_reasons = CASE WHEN n.is_held THEN array_remove(r.hold_reasons, $21) || $21
                                ELSE r.hold_reasons END
-      FROM head, UNNEST($15::uuid[], $16::bigint[]) AS n(report_id, revision)
+      FROM head, UNNEST($15::uuid[], $16::bigint[], $17::boolean[]) AS n(report_id, revision, is_held)
      WHERE r.report_id = n.report_id
     RETURNING r.report_id, r.newest_version
 ), held AS (
@@ -176,6 +176,7 @@ SELECT count(*) FROM head"
 pub async fn note(conn: &mut PgConnection, note: &Note) -> Result<bool, Error> {
     let Note { head, at, files, events, reports, holds } = note;
     let scope = head.scope.uuid();
+    let held: BTreeSet<ReportId> = holds.iter().map(|(report, _)| *report).collect();
     let noted: Result<i64, _> = sqlx::query_scalar(NOTE)
         .bind(scope)
         .bind(head.revision)
@@ -193,6 +194,7 @@ pub async fn note(conn: &mut PgConnection, note: &Note) -> Result<bool, Error> {
         .bind(files.iter().map(|of| of.stored_by.as_str()).collect::<Vec<_>>())
         .bind(reports.keys().map(|report| report.uuid()).collect::<Vec<_>>())
         .bind(reports.values().copied().collect::<Vec<_>>())
+        .bind(reports.keys().map(|report| held.contains(report)).collect::<Vec<_>>())
         .bind(holds.iter().map(|(report, _)| report.uuid()).collect::<Vec<_>>())
         .bind(holds.iter().map(|(_, hold)| hold.reason.word()).collect::<Vec<_>>())
         .bind(holds.iter().map(|(_, hold)| hold.text.as_str()).collect::<Vec<_>>())
@@ -202,7 +204,7 @@ pub async fn note(conn: &mut PgConnection, note: &Note) -> Result<bool, Error> {
     match noted {
         Ok(heads) => Ok(heads != 0),
         Err(error) if broken_constraint(&error) == Some(ANSWERED_BEFORE) => Err(Error::Contended),
-        // The statement is a transaction by itself.
+        // It may be a transaction by itself.
         Err(error) => Err(commit_failed(error)),
     }
 }

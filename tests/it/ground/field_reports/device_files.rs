@@ -5,7 +5,7 @@ use safelane::cli::field::sync::{Event, Pace};
 use safelane::rpc::pb;
 use safelane::store::migrate::renew_epoch;
 
-use super::attachments::rig::object_path;
+use super::attachments::rig::{object_path, settled};
 use super::devices::{LONG, Pad, find, pace};
 use super::rig::Tablet;
 use crate::harness::in_world;
@@ -69,6 +69,7 @@ async fn a_photo_that_the_store_lost_is_uploaded_again_when_the_device_is_told_t
         let outbox = &pad.device.outbox;
         pad.capture(find(&tablet, "with a photo"), &[lane, pad.file("marks.jpg", b"\xFF\xD8\xFFm")]);
         assert_eq!(pad.sync_all().await.files, 2);
+        settled(world).await;
         let object = object_path(world, LANE);
         std::fs::remove_file(&object).expect("it is there");
         outbox.doubt_files().expect("it is noted");

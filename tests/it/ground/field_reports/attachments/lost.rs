@@ -6,8 +6,8 @@ use tonic::Code;
 
 use super::super::rig::Tablet;
 use super::rig::{
-    CHUNK, begin, chunk, download, durable, messages, object_path, objects, photo, send, sha256, submitted,
-    upload,
+    CHUNK, begin, chunk, download, durable, messages, object_path, objects, photo, send, settled, sha256,
+    submitted, upload,
 };
 use crate::desk::reason;
 use crate::harness::in_world;
@@ -24,6 +24,7 @@ async fn a_file_that_the_store_has_lost_is_sent_again_and_is_there() {
         let path = object_path(world, &photo);
         // Gone, cut by a restore, and longer than it may be.
         for left in [None, Some(&photo[..70_000]), Some(&[&photo[..], b"more"].concat())] {
+            settled(world).await;
             fs::remove_file(&path).unwrap();
             if let Some(left) = left {
                 fs::write(&path, left).unwrap();

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use safelane::rpc::pb;
 use tonic::{Code, Status};
 
-use super::super::rig::{Tablet, submit};
+use super::super::rig::{Tablet, reasons, submit};
 use super::resume::{open, until};
 use super::rig::{
-    PATIENCE, Service, begin, chunk, download, durable, objects, photo, sha256, submitted, upload,
+    PATIENCE, Service, attachment, begin, chunk, download, durable, objects, photo, sha256, submitted, upload,
 };
 use crate::desk::reason;
 use crate::harness::in_world;
@@ -71,10 +72,13 @@ async fn a_photo_is_noted_when_another_service_moves_the_journal_meanwhile() {
         let id = submitted(&tablet, &[&photo]).await.report_id;
         let (mut holder, mut watcher) = (world.database.connect().await, world.database.connect().await);
         let operator = &tablet.works.desk.operator_id;
-        let hold = format!("BEGIN; SELECT FROM journal_head WHERE scope_id = '{operator}' FOR UPDATE");
-        sqlx::raw_sql(sqlx::AssertSqlSafe(hold)).execute(&mut holder).await.unwrap();
-        let find = tablet.find();
-        let moving = tokio::spawn(async move { submit(&other, &find).await.unwrap() });
+        let lock = format!("BEGIN; SELECT FROM journal_head WHERE scope_id = '{operator}' FOR UPDATE");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(lock)).execute(&mut holder).await.unwrap();
+        // It waits for the photo, too, and says something else of it.
+        let lies = vec![attachment(&photo, "application/pdf", "map.pdf")];
+        let liar = pb::FieldReport { attachments: lies, ..tablet.find() };
+        let sent = liar.clone();
+        let moving = tokio::spawn(async move { submit(&other, &sent).await.unwrap() });
         until_waiting(&mut watcher, 1).await;
         let (service, report) = (tablet.service.clone(), id.clone());
         let sending = tokio::spawn(async move { upload(&service, &report, &photo).await.unwrap() });
@@ -83,11 +87,15 @@ async fn a_photo_is_noted_when_another_service_moves_the_journal_meanwhile() {
         sqlx::raw_sql("ROLLBACK").execute(&mut holder).await.unwrap();
         moving.await.unwrap();
         assert!(sending.await.unwrap().present);
-        assert!(tablet.get(&id, 0).await.complete);
-        let sql = "SELECT max(revision) = count(*) AND max(revision) = (SELECT revision FROM attachments)
-                     FROM journal WHERE scope_id = $1::uuid";
+        let (honest, held) = (tablet.get(&id, 0).await, tablet.get(&liar.report_id, 0).await);
+        assert_eq!((honest.state(), honest.complete), (pb::ReportState::Received, true));
+        assert_eq!((held.state(), held.complete), (pb::ReportState::Held, true));
+        assert_eq!(reasons(&held.holds), ["MEDIA_TYPE"]);
+        let sql = "SELECT array_agg(DISTINCT revision) = ARRAY[(SELECT revision FROM attachments)]
+                          AND max(revision) = (SELECT count(*) FROM journal WHERE scope_id = $1::uuid)
+                     FROM reports";
         let last: bool = sqlx::query_scalar(sql).bind(operator).fetch_one(&mut watcher).await.unwrap();
-        assert!(last, "the photo has the last revision, and none is missing");
+        assert!(last, "both moved to the revision of the photo, which is the last, and none is missing");
         replica.finish().await;
     })
     .await;

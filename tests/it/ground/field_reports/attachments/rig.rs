@@ -188,7 +188,7 @@ pub(super) fn files(world: &World) -> Vec<String> {
 }
 
 /// The same once nothing is left of uploads: the last of one that is kept goes a moment after its answer.
-pub(super) async fn settled(world: &World) -> Vec<String> {
+pub(in crate::ground::field_reports) async fn settled(world: &World) -> Vec<String> {
     let settled = async {
         while files(world).iter().any(|path| path.starts_with("uploads/")) {
             tokio::time::sleep(Duration::from_millis(2)).await;

@@ -25,6 +25,17 @@ async fn serving(world: &World, bucket: &Bucket, data: &DataDir) -> Service {
     Service::start(command).await
 }
 
+/// Uploads are in the data directory only until they are whole.
+async fn no_uploads(data: &DataDir, tablet: &Tablet) {
+    let uploads = data.path().join("uploads").join(&tablet.works.desk.operator_id);
+    let left = async {
+        while 0 < std::fs::read_dir(&uploads).unwrap().count() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(GONE, left).await.expect("they go when they are kept");
+}
+
 #[tokio::test]
 async fn photos_go_to_a_bucket_and_come_back_in_ranges() {
     in_world(async |world| {
@@ -69,14 +80,7 @@ async fn photos_go_to_a_bucket_and_come_back_in_ranges() {
             bucket.requests().iter().any(|asked| asked.starts_with("POST")),
             "the large one came in parts"
         );
-        let uploads = data.path().join("uploads").join(&tablet.works.desk.operator_id);
-        let left = async {
-            while 0 < std::fs::read_dir(&uploads).unwrap().count() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        let told = "uploads are in the data directory only until they are whole";
-        tokio::time::timeout(GONE, left).await.expect(told);
+        no_uploads(&data, &tablet).await;
         assert!(!service.errors().contains("a secret"), "{}", service.errors());
         drop(connected);
         service.signal("TERM");
@@ -170,6 +174,7 @@ async fn what_a_bucket_has_is_not_sent_and_what_it_has_wrong_or_lost_is_sent_aga
             assert!(content == *photo);
         }
         assert_eq!((sent(&there), sent(&short)), (0, 1));
+        no_uploads(&data, &tablet).await;
         bucket.lose(&key(&there));
         let lost = download(&connected, id, sha256(&there), (0, 0)).await.unwrap_err();
         assert_eq!((lost.code(), reason(&lost).0.as_str()), (Code::DataLoss, "FILE_LOST"));
