@@ -3,8 +3,8 @@
 //! `make bench-attachments` starts a PostgreSQL with fsync and the service as it is shipped, uploads photos over one and
 //! over four connections, and lets a bare TCP server write the same bytes with the same flushes to the same disk: each file
 //! into a file of its own, flushed every 8 MiB and at its end, moved to its place, and the folder flushed. It is as plain as
-//! that: it does not tell the disk to begin earlier, as the service does. Rounds alternate,
-//! and medians count. The load generator lives in this process, on one thread for each connection, and shares the processors
+//! that: it does not tell the disk to begin earlier, as the service does, and it moves the file before it answers, where the
+//! service makes a link and takes the first name away afterwards. Rounds alternate, and medians count. The load generator lives in this process, on one thread for each connection, and shares the processors
 //! with the service and the database. `ARGS=--quick` is a small one to develop with.
 
 #[path = "../posting/cluster.rs"]
