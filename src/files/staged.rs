@@ -1,13 +1,14 @@
 //! One upload with its writer. It holds a lock of its file, so that there is one writer among all processes that share the
 //! folder; a file that somebody else has locked, or put another in the place of, is refused with `WouldBlock`.
 
+mod rested;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
 #[cfg(target_os = "linux")]
 use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
-use std::time::SystemTime;
 
 #[cfg(target_os = "linux")]
 use rustix::fs::{Advice, fadvise};
@@ -16,6 +17,8 @@ use crate::domain::field_report::media::WINDOW;
 use crate::files::content::Content;
 use crate::files::staging::{Staging, remove};
 use crate::files::{Sha256Sum, UploadKey};
+
+pub(super) use rested::Rested;
 
 /// So many bytes are made durable at once: a flush for every chunk would cost far more than the chunk.
 const SYNC_BYTES: u64 = 8 * 1024 * 1024;
@@ -230,15 +233,6 @@ impl Staged {
     pub fn discard(self) -> io::Result<()> {
         remove(&self.path())
     }
-
-    /// Lets others write. None when nothing is there, or it is not durable, or not what `content` is of.
-    pub(super) fn rest(self, content: Content) -> Option<Rested> {
-        let is_durable = self.broken.is_none() && self.named && self.unsynced == 0;
-        let file = self.file.as_ref().filter(|_| is_durable && content.length() == self.offset)?;
-        let written_at = file.metadata().and_then(|found| found.modified()).ok()?;
-        file.unlock().ok()?;
-        Some(Rested { staged: self, content, written_at })
-    }
 }
 
 /// Writes pieces in one call of the kernel, where it takes all of them.
@@ -260,40 +254,6 @@ fn write_all(file: &mut File, pieces: &[impl AsRef<[u8]>]) -> io::Result<u64> {
         }
     }
     Ok(all)
-}
-
-/// An upload that nobody writes now, with what its bytes came to.
-#[derive(Debug)]
-pub(super) struct Rested {
-    staged: Staged,
-    content: Content,
-    written_at: SystemTime,
-}
-
-impl Rested {
-    /// Goes on with it. None when somebody else has written meanwhile.
-    pub(super) fn wake(self) -> io::Result<Option<(Staged, Content)>> {
-        let Some(file) = &self.staged.file else { return Ok(None) };
-        file.try_lock()?;
-        Ok(self.is_as_it_was().then_some((self.staged, self.content)))
-    }
-
-    /// Whether what is there, all of which is durable, is what was left.
-    pub(super) fn is_as_it_was(&self) -> bool {
-        let Some(file) = &self.staged.file else { return false };
-        let same = file.metadata().is_ok_and(|found| {
-            found.len() == self.staged.offset && found.modified().is_ok_and(|at| at == self.written_at)
-        });
-        same && self.staged.is_in_place(file).unwrap_or(false)
-    }
-
-    pub(super) const fn key(&self) -> &UploadKey {
-        &self.staged.key
-    }
-
-    pub(super) const fn offset(&self) -> u64 {
-        self.staged.offset
-    }
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::store::failed;
 
 use packed::{RowIds, unpack};
 
-pub(in crate::store) use new::{ANSWERED_BEFORE, appended, packed};
+pub(in crate::store) use new::{ANSWERED_BEFORE, appended, bind_appended, packed};
 pub use new::{NewEvent, append_events, insert_head, lock_heads};
 
 /// What kind of message an event's payload is. The numbers are stored.

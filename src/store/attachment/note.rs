@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::store::attachment::Present;
 use crate::store::failure::commit_failed;
 use crate::store::field_report::rows::sha256 as read_sha256;
-use crate::store::journal::{ANSWERED_BEFORE, Head, NewEvent, appended, leaf_hash, packed};
+use crate::store::journal::{ANSWERED_BEFORE, Head, NewEvent, appended, bind_appended, leaf_hash, packed};
 use crate::store::{broken_constraint, failed};
 
 /// A file that became whole.
@@ -177,17 +177,9 @@ pub async fn note(conn: &mut PgConnection, note: &Note) -> Result<bool, Error> {
     let Note { head, at, files, events, reports, holds } = note;
     let scope = head.scope.uuid();
     let held: BTreeSet<ReportId> = holds.iter().map(|(report, _)| *report).collect();
-    let noted: Result<i64, _> = sqlx::query_scalar(NOTE)
-        .bind(scope)
-        .bind(head.revision)
-        .bind(events.last().map_or(head.revision, |event| event.revision))
-        .bind(at.to_sqlx())
-        .bind(events.iter().map(|event| event.revision).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| event.request).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| event.kind as i16).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| leaf_hash(&event.payload)).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| packed(scope, event)).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| event.digest).collect::<Vec<_>>())
+    let last = events.last().map_or(head.revision, |event| event.revision);
+    let note = bind_appended!(sqlx::query_scalar(NOTE), scope, head.revision, last, at, events);
+    let noted: Result<i64, _> = note
         .bind(files.iter().map(|of| of.file.sha256.as_slice()).collect::<Vec<_>>())
         .bind(files.iter().map(|of| of.file.size).collect::<Vec<_>>())
         .bind(files.iter().map(|of| of.file.media_type.as_str()).collect::<Vec<_>>())

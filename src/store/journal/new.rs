@@ -34,6 +34,24 @@ macro_rules! appended {
 }
 pub(in crate::store) use appended;
 
+/// Binds `$1` to `$10` of it: the scope, the revisions from which and to which its head moves, when, and the events.
+macro_rules! bind_appended {
+    ($query:expr, $scope:expr, $from:expr, $to:expr, $at:expr, $events:expr) => {
+        $query
+            .bind($scope)
+            .bind($from)
+            .bind($to)
+            .bind($at.to_sqlx())
+            .bind($events.iter().map(|event| event.revision).collect::<Vec<_>>())
+            .bind($events.iter().map(|event| event.request).collect::<Vec<_>>())
+            .bind($events.iter().map(|event| event.kind as i16).collect::<Vec<_>>())
+            .bind($events.iter().map(|event| leaf_hash(&event.payload)).collect::<Vec<_>>())
+            .bind($events.iter().map(|event| packed($scope, event)).collect::<Vec<_>>())
+            .bind($events.iter().map(|event| event.digest).collect::<Vec<_>>())
+    };
+}
+pub(in crate::store) use bind_appended;
+
 /// An event to append, with the request that made it.
 #[derive(Debug, Clone)]
 pub struct NewEvent {
@@ -124,23 +142,13 @@ pub async fn append_events(
 ) -> Result<(), Error> {
     let Some(last) = events.last() else { return Ok(()) };
     let scope = head.scope.uuid();
-    let moved: Result<i64, _> = sqlx::query_scalar(concat!(
+    let append = sqlx::query_scalar(concat!(
         "-- journal.append_events\nWITH ",
         appended!(),
         " SELECT count(*) FROM head"
-    ))
-    .bind(scope)
-    .bind(head.revision)
-    .bind(last.revision)
-    .bind(at.to_sqlx())
-    .bind(events.iter().map(|event| event.revision).collect::<Vec<_>>())
-    .bind(events.iter().map(|event| event.request).collect::<Vec<_>>())
-    .bind(events.iter().map(|event| event.kind as i16).collect::<Vec<_>>())
-    .bind(events.iter().map(|event| leaf_hash(&event.payload)).collect::<Vec<_>>())
-    .bind(events.iter().map(|event| packed(scope, event)).collect::<Vec<_>>())
-    .bind(events.iter().map(|event| event.digest).collect::<Vec<_>>())
-    .fetch_one(conn)
-    .await;
+    ));
+    let append = bind_appended!(append, scope, head.revision, last.revision, at, events);
+    let moved: Result<i64, _> = append.fetch_one(conn).await;
     match moved {
         Ok(0) => Err(Error::bug("a locked head has moved")),
         Ok(_) => Ok(()),

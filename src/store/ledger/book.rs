@@ -8,7 +8,7 @@ use crate::domain::ids::OrganizationId;
 use crate::domain::program::{Allocation, Obligation, Reservation};
 use crate::error::Error;
 use crate::seeded::{Bug, seeded};
-use crate::store::journal::{ANSWERED_BEFORE, Head, NewEvent, appended, leaf_hash, packed};
+use crate::store::journal::{ANSWERED_BEFORE, Head, NewEvent, appended, bind_appended, leaf_hash, packed};
 use crate::store::{broken_constraint, failed};
 
 /// What a batch did to one scope.
@@ -83,17 +83,8 @@ pub async fn book(conn: &mut PgConnection, booking: &Booking) -> Result<bool, Er
     let column = |read: fn(&Allocation) -> i64| allocations.iter().map(read).collect::<Vec<_>>();
     let promise = |read: fn(&Obligation) -> i64| obligations.iter().map(read).collect::<Vec<_>>();
     let payees = obligations.iter().map(|row| row.payee.organization.map(OrganizationId::uuid));
-    let booked: Result<(i64, i64), _> = sqlx::query_as(BOOK)
-        .bind(scope)
-        .bind(from)
-        .bind(head.revision)
-        .bind(head.recorded_at.to_sqlx())
-        .bind(events.iter().map(|event| event.revision).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| event.request).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| event.kind as i16).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| leaf_hash(&event.payload)).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| packed(scope, event)).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| event.digest).collect::<Vec<_>>())
+    let book = bind_appended!(sqlx::query_as(BOOK), scope, from, head.revision, head.recorded_at, events);
+    let booked: Result<(i64, i64), _> = book
         .bind(allocations.iter().map(|row| row.id.uuid()).collect::<Vec<_>>())
         .bind(allocations.iter().map(|row| row.child_count).collect::<Vec<_>>())
         .bind(column(|row| row.balance.buckets.received))
